@@ -1,0 +1,52 @@
+# make            build/net2c
+# make demo       AlexNet with seeded weights: compiled, verified, run on a photograph
+# make check      every test
+# make check-asan the quick tests under AddressSanitizer and UBSan
+# make bench      each layer beside the machine's own limits
+# make bench-peers  the whole network beside ONNX Runtime
+# make clean      removes what the above made (also out/)
+#
+# demo and check first install the Debian packages that are missing (tools/deps.sh);
+# NET2C_NO_INSTALL=1 prints that command instead and ends with status 5.
+
+JOBS ?= $(shell nproc)
+
+.PHONY: all build demo check check-asan bench bench-peers fixtures clean
+
+all: build
+
+build:
+	@cmake -S . -B build >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -f build.log
+	@cmake --build build -j$(JOBS)
+
+demo:
+	@bash tools/deps.sh build demo
+	@$(MAKE) --no-print-directory build
+	@bash tools/demo.sh
+
+check:
+	@bash tools/deps.sh build test
+	@$(MAKE) --no-print-directory build
+	@ctest --test-dir build -j$(JOBS) --output-on-failure
+
+check-asan:
+	@bash tools/deps.sh build test
+	@cmake --preset asan >/dev/null
+	@cmake --build --preset asan -j$(JOBS)
+	@ctest --preset asan -j$(JOBS)
+
+bench: build
+	@cmake --build build --target fma_loop stream
+	@python3 bench/layers.py
+
+bench-peers: build
+	@cmake --build build --target fma_loop stream
+	@python3 bench/peers.py
+
+fixtures: build
+	@bash tools/deps.sh fixtures
+	@/usr/bin/python3 tests/fixtures/make_fixtures.py
+
+clean:
+	rm -rf build out

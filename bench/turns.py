@@ -1,0 +1,82 @@
+"""turns: measuring programs in turn, each a process of its own that is stopped while others run.
+
+A program prints lines, then "ready"; after that it answers each line on its standard input with
+one line of figures (see yardstick.h). Interleaving cancels the drift of the clock; SIGSTOP keeps
+idle thread pools from spinning beside the one that is measured.
+"""
+import os
+import signal
+import statistics
+import subprocess
+
+
+class Program:
+    def __init__(self, name, command, env=None):
+        self.name = name
+        self.preamble = []
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env={**os.environ, **(env or {})})
+        for line in self.process.stdout:
+            if line.strip() == "ready":
+                break
+            self.preamble.append(line.split())
+        else:
+            raise SystemExit(f"{name}: {' '.join(map(str, command))} ended before it was ready")
+        self.stop()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def ask(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name}: ended while measuring")
+        return [float(figure) for figure in line.split()]
+
+    def measure(self):
+        """Wake, one untimed run, one timed run, stop."""
+        self.process.send_signal(signal.SIGCONT)
+        self.ask()
+        figures = self.ask()
+        self.stop()
+        return figures
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def alternate(programs, rounds):
+    """{name: [figures of each round]}, the programs in turn within every round."""
+    figures = {p.name: [] for p in programs}
+    for _ in range(rounds):
+        for program in programs:
+            figures[program.name].append(program.measure())
+    return figures
+
+
+def column(rows, index=0):
+    return [row[index] for row in rows]
+
+
+def summary(values):
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def median_ratio(ours, theirs):
+    """The median over rounds of the ratio within a round."""
+    return statistics.median(a / b for a, b in zip(ours, theirs))
+
+
+def machine():
+    """What a figure must be read with."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        fields = dict(line.split(":", 1) for line in f.read().split("\n\n")[0].split("\n")
+                      if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    model = fields.get("model name", "unknown processor")
+    return (f"{model} (family {fields.get('cpu family', '?')} model {fields.get('model', '?')}), "
+            f"{os.cpu_count()} cores")

@@ -1,0 +1,211 @@
+/* outfile: output files that appear whole or not at all.
+ *
+ *     OutFile *f = out_open(cx, "net_gen.c");
+ *     out_write(f, text, n);
+ *     out_commit(f);
+ *
+ * Bytes go to a temporary file in the target's folder; commit flushes, syncs, closes and renames
+ * it, and any failure on the way leaves the target untouched and removes the temporary file.
+ * Existing devices and pipes (/dev/stdout) are written to directly. The first failure is
+ * reported; later calls on the same file return false in silence.
+ */
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_SIZE ((size_t)64 << 10)
+#define NAME_TRIES 1000
+
+struct OutFile {
+    Cx *cx;
+    OutFile *next;                 /* in cx->open_files */
+    const char *path;              /* the target, symbolic links resolved */
+    const char *temp;              /* NULL: straight to a device, or renamed already */
+    int fd;                        /* -1: closed already */
+    bool failed;
+    size_t filled;                 /* bytes in buffer */
+    uint8_t buffer[BUFFER_SIZE];
+};
+
+static bool report(Cx *cx, const char *verb, const char *path, int error)
+{
+    diag_error(cx->diags, NO_PLACE, "E0105", "cannot %s '%s': %s", verb, path, strerror(error));
+    return false;
+}
+
+static bool fail(OutFile *f, const char *verb)
+{
+    int error = errno;
+    if (!f->failed)
+        report(f->cx, verb, f->path, error);
+    f->failed = true;
+    return false;
+}
+
+/* Replacing a symbolic link by a file would surprise: write to what it points at. */
+static const char *resolve(Arena *a, const char *path)
+{
+    char *real = realpath(path, NULL);
+    if (real == NULL)
+        return arena_strdup(a, path);
+    size_t n = strlen(real);
+    char *copy = arena_alloc(a, n + 1);
+    memcpy(copy, real, n);
+    free(real);
+    return copy;
+}
+
+/* Creates path.N.tmp with the usual permissions; NULL with errno when that fails. */
+static void open_temp(OutFile *f)
+{
+    size_t room = strlen(f->path) + 64;
+    char *temp = arena_alloc(f->cx->perm, room);
+    Str name = {.arena = f->cx->perm, .data = temp, .cap = room};
+    for (int try = 0; try < NAME_TRIES; try++) {
+        name.len = 0;
+        str_printf(&name, "%s.%ld.%d.tmp", f->path, (long)getpid(), try);
+        f->fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (f->fd >= 0 || errno != EEXIST)
+            break;
+    }
+    f->temp = name.data;
+}
+
+OutFile *out_open(Cx *cx, const char *path)
+{
+    OutFile *f = NEW(cx->perm, OutFile);
+    f->cx = cx;
+    f->path = resolve(cx->perm, path);
+    struct stat st;
+    if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        if (S_ISDIR(st.st_mode)) {
+            report(cx, "write", path, EISDIR);
+            return NULL;
+        }
+        f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+    } else {
+        open_temp(f);
+    }
+    if (f->fd < 0) {
+        report(cx, "create", path, errno);
+        return NULL;
+    }
+    f->next = cx->open_files;
+    cx->open_files = f;
+    return f;
+}
+
+static bool write_fully(OutFile *f, const void *data, size_t n)
+{
+    const char *p = data;
+    while (n > 0) {
+        ssize_t w = write(f->fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return fail(f, "write");
+        p += w;
+        n -= (size_t)w;
+    }
+    return true;
+}
+
+static bool flush(OutFile *f)
+{
+    size_t n = f->filled;
+    f->filled = 0;
+    return !f->failed && write_fully(f, f->buffer, n);
+}
+
+bool out_write(OutFile *f, const void *data, size_t n)
+{
+    if (f->failed)
+        return false;
+    if (n > BUFFER_SIZE - f->filled && !flush(f))
+        return false;
+    if (n >= BUFFER_SIZE)
+        return write_fully(f, data, n);
+    if (n > 0)
+        memcpy(f->buffer + f->filled, data, n);
+    f->filled += n;
+    return true;
+}
+
+bool out_write_at(OutFile *f, uint64_t offset, const void *data, size_t n)
+{
+    if (!flush(f))
+        return false;
+    const char *p = data;
+    while (n > 0) {
+        ssize_t w = pwrite(f->fd, p, n, (off_t)offset);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return fail(f, "write");
+        p += w;
+        offset += (uint64_t)w;
+        n -= (size_t)w;
+    }
+    return true;
+}
+
+/* The rename itself must survive a power cut too. Not every file system can sync a folder. */
+static void sync_folder(const char *path, Arena *a)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    const char *folder = n == 0 ? "." : arena_strndup(a, path, n);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+bool out_commit(OutFile *f)
+{
+    Cx *cx = f->cx;
+    flush(f);
+    if (f->temp != NULL && !f->failed && fsync(f->fd) != 0)
+        fail(f, "write");
+    int fd = f->fd;
+    f->fd = -1;
+    if (close(fd) != 0)
+        fail(f, "write");
+    if (f->temp != NULL && !f->failed && rename(f->temp, f->path) != 0)
+        fail(f, "replace");
+    bool renamed = f->temp != NULL && !f->failed;
+    if (renamed)
+        f->temp = NULL;
+    out_discard(f);
+    if (renamed)
+        sync_folder(f->path, cx->perm);
+    return !f->failed;
+}
+
+void out_discard(OutFile *f)
+{
+    OutFile **link = &f->cx->open_files;
+    while (*link != f)
+        link = &(*link)->next;
+    *link = f->next;
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->temp != NULL)
+        unlink(f->temp);
+}
+
+bool file_write(Cx *cx, const char *path, const void *data, size_t n)
+{
+    OutFile *f = out_open(cx, path);
+    if (f == NULL)
+        return false;
+    out_write(f, data, n);
+    return out_commit(f);
+}

@@ -1,0 +1,158 @@
+/* cc.c: compiles generated C with the system's compiler and loads it into this process.
+ *
+ * example: CcModule *m = cc_load(cx, "alexnet_gen.c", "runtime/include");
+ *          run = (RunFunction *)cc_symbol(cx, m, "alexnet_run");
+ *
+ * $CC or cc is started directly, without a shell: $CC may hold a program and options separated by
+ * spaces, and no character of it or of a path means anything else. What it says goes to a file in a
+ * private temporary folder, quoted on failure. The folder lives as long as the module.
+ */
+#define _GNU_SOURCE
+#include "emit/emit.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { MAX_ARGS = 32, MAX_LOG = 4000 };
+
+struct CcModule {
+    void *handle;
+    const char *folder, *object, *log;
+};
+
+static bool cc_error(Cx *cx, const char *code, const char *what, const char *detail)
+{
+    diag_error(cx->diags, NO_PLACE, code, "%s: %s", what, detail);
+    return false;
+}
+
+static bool make_folder(Cx *cx, CcModule *m)
+{
+    const char *base = getenv("TMPDIR");
+    char *folder = arena_printf(cx->perm, "%s/net2c.XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(folder))
+        return cc_error(cx, "E0111", "cannot make a temporary folder", strerror(errno));
+    m->folder = folder;
+    m->object = arena_printf(cx->perm, "%s/net.so", folder);
+    m->log = arena_printf(cx->perm, "%s/log", folder);
+    return true;
+}
+
+/* The words of $CC, then ours. */
+static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
+                           char *argv[MAX_ARGS])
+{
+    static const char *const fixed[] = {"-O2", "-std=c99", "-shared", "-fPIC"};
+    const char *cc = getenv("CC");
+    int n = 0;
+    for (const char *p = cc ? cc : ""; *p && n < MAX_ARGS / 2; ) {
+        size_t word = strcspn(p, " ");
+        if (word > 0)
+            argv[n++] = arena_strndup(cx->temp, p, word);
+        p += word + (p[word] == ' ');
+    }
+    if (n == 0)
+        argv[n++] = arena_strdup(cx->temp, "cc");
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        argv[n++] = arena_strdup(cx->temp, fixed[i]);
+    argv[n++] = arena_strdup(cx->temp, "-I");
+    argv[n++] = arena_strdup(cx->temp, include_dir);
+    argv[n++] = arena_strdup(cx->temp, "-o");
+    argv[n++] = arena_strdup(cx->temp, m->object);
+    /* A path is never an option. */
+    argv[n++] = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
+    argv[n++] = arena_strdup(cx->temp, "-lm");
+    argv[n] = NULL;
+}
+
+static void report_log(Cx *cx, const CcModule *m, const char *compiler, int status)
+{
+    char text[MAX_LOG];
+    ssize_t n = -1;
+    int fd = open(m->log, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, text, sizeof text);
+        close(fd);
+    }
+    if (WIFSIGNALED(status))
+        diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' died of signal %d",
+                   compiler, WTERMSIG(status));
+    else
+        diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' failed with status %d",
+                   compiler, WEXITSTATUS(status));
+    if (n > 0)
+        diag_note(cx->diags, NO_PLACE, "%s", arena_strndup(cx->temp, text, (size_t)n));
+    diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
+}
+
+static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
+{
+    posix_spawn_file_actions_t files;
+    pid_t child;
+    int status = 0, error = posix_spawn_file_actions_init(&files);
+    if (error == 0) {
+        error = posix_spawn_file_actions_addopen(&files, 2, m->log, O_WRONLY | O_CREAT | O_EXCL,
+                                                 0600);
+        if (error == 0)
+            error = posix_spawn_file_actions_adddup2(&files, 2, 1);
+        if (error == 0)
+            error = posix_spawnp(&child, argv[0], &files, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&files);
+    }
+    if (error != 0) {
+        cc_error(cx, "E0112", arena_printf(cx->temp, "cannot start the C compiler '%s'", argv[0]),
+                 strerror(error));
+        diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
+        return false;
+    }
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return cc_error(cx, "E0112", "cannot wait for the C compiler", strerror(errno));
+    if (status != 0)
+        report_log(cx, m, argv[0], status);
+    return status == 0;
+}
+
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir)
+{
+    char *argv[MAX_ARGS];
+    CcModule *m = NEW(cx->perm, CcModule);
+    if (!make_folder(cx, m))
+        return NULL;
+    make_arguments(cx, m, c_path, include_dir, argv);
+    if (run_compiler(cx, m, argv)) {
+        m->handle = dlopen(m->object, RTLD_NOW | RTLD_LOCAL);
+        if (!m->handle)
+            cc_error(cx, "E0113", "cannot load the compiled code", dlerror());
+    }
+    if (m->handle)
+        return m;
+    cc_unload(m);
+    return NULL;
+}
+
+void *cc_symbol(Cx *cx, CcModule *m, const char *name)
+{
+    void *symbol = dlsym(m->handle, name);
+    if (!symbol)
+        cc_error(cx, "E0114", "the compiled code lacks a symbol", name);
+    return symbol;
+}
+
+void cc_unload(CcModule *m)
+{
+    if (m->handle)
+        dlclose(m->handle);
+    m->handle = NULL;
+    unlink(m->object);
+    unlink(m->log);
+    rmdir(m->folder);
+}

@@ -1,0 +1,110 @@
+/* emit: loop IR to C text, and running it. Knows types, loops, loads, stores, lanes and the row's
+ * table of instructions; names no operator. emit_c prints kernels, emit_c_file the files.
+ */
+#ifndef NET2C_EMIT_H
+#define NET2C_EMIT_H
+
+#include "loop/loop.h"
+#include "target/target.h"
+
+/* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`. */
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
+/* What a C file with kernels alone begins with: pragmas, headers, the row's helpers. */
+void emit_c_prelude(Str *out, const Row *row, ScalarType type);
+
+typedef struct EmitFiles {         /* contents; written by the driver */
+    Str c, h, json;
+    uint64_t model_hash;           /* ties .c and .n2w: over module text and options */
+} EmitFiles;
+
+typedef struct EmitOptions {
+    const char *base_name;         /* "alexnet_gen": names of the files in comments */
+    const char *command;           /* options in the first lines, no paths */
+    const char *version;
+    const Row *row;
+} EmitOptions;
+
+bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out);
+
+/* The weights blob (.n2w): header, table, packed tensors; streamed. source(user, key) gives the
+ * raw little-endian f32 data of a tensor in the weights file. */
+typedef struct BlobSource {
+    bool (*tensor)(void *user, const char *key, Bytes *out);
+    void (*done)(void *user, Bytes consumed);      /* its pages may go */
+    void *user;
+} BlobSource;
+bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
+                const BlobSource *src);
+/* Where the body of the blob begins, and its length; Value.offset of a weight is in the body. */
+int64_t blob_body_offset(const Module *m);
+int64_t blob_body_bytes(const Module *m);
+/* One weight packed by its storage map, first..first+count physical elements into out. */
+void pack_weight(const Value *v, const float *src, int64_t first, int64_t count, float *out);
+
+/* The system's C compiler and dlopen. */
+typedef struct CcModule CcModule;
+/* Compile a C file (include directory: the runtime's) with $CC or cc at -O2 to a shared object in
+ * a private temporary folder and load it. NULL: reported. */
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir);
+void *cc_symbol(Cx *cx, CcModule *m, const char *name);
+void cc_unload(CcModule *m);
+
+/* ---- inside emit/ ------------------------------------------------------------------------ */
+/* Names: `taken` maps the C names of the open scopes to the objects that own them. */
+bool c_is_identifier(const char *s);
+const char *c_identifier(Arena *a, const char *name);      /* legal, no keyword; not yet unique */
+const char *c_name_take(Arena *a, Map *taken, const void *owner, const char *name);
+const char *c_name_of(Arena *a, const Map *taken, const void *owner, const char *name);
+void c_name_free(Arena *a, Map *taken, const void *owner, const char *name);
+char *c_upper(Arena *a, const char *name);                 /* for macros */
+/* Text as lines of a comment, ASCII only, unable to end it. Each begins with prefix, in
+ * which a slash (the comment's opening) becomes a space after the first; the caller closes it. */
+void c_comment(Str *out, const char *prefix, const char *text);
+
+typedef struct EmitPublic {        /* a network input or output in the generated interface */
+    const Value *value;
+    const char *field, *macro;     /* io->field, NAME_macro_COUNT */
+    int64_t count;                 /* elements an item */
+} EmitPublic;
+
+typedef struct EmitFile {          /* what the writers of .c, .h and .json share */
+    Cx *cx;
+    const Module *m;
+    const EmitOptions *o;
+    const char *name, *upper;      /* prefixes of functions and macros */
+    EmitPublic *io;                /* inputs, then outputs */
+    int n_io;
+    uint64_t model_hash;
+    int64_t weights_bytes, stack_bytes;
+} EmitFile;
+
+/* Adds text with $n prefix, $N upper-case prefix, $F base name of files, $V version, $C command,
+ * $R row. */
+void emit_text(const EmitFile *f, Str *out, const char *text);
+const char *emit_kind(const Value *v);                     /* "input" "weight" ... */
+const char *emit_io_type(const EmitFile *f, const Value *v);
+int64_t step_weight_bytes(const Step *s);
+int step_output(const Step *s);                            /* its last output argument, or -1 */
+void emit_header(const EmitFile *f, Str *out);
+void emit_json(const EmitFile *f, Str *out);
+
+typedef struct EmitC {             /* one kernel being printed */
+    Cx *cx;
+    Arena *a;                      /* scratch */
+    Str *out;
+    const Kernel *kernel;
+    const Row *row;
+    Map *taken;
+    Str before;                    /* declarations an expression needs before its statement */
+    int indent;
+    bool failed;
+} EmitC;
+
+void emit_fail(EmitC *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *emit_expr(EmitC *e, const Expr *x);            /* C text */
+const char *emit_index(EmitC *e, Index x);
+const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n);   /* "x[9*i + 1]" */
+const char *emit_instr(EmitC *e, Ins ins, Type t, int n, const char *const arg[]);
+const char *emit_type(EmitC *e, Type t);
+
+#endif

@@ -1,0 +1,238 @@
+/* emit_c.c: a kernel of the loop IR as one static C function.
+ *
+ * example: kernel relu1 on row avx512 becomes
+ *     // relu1: net.yaml:7 relu1 ...        (a block comment: shapes, multiply-adds, schedule, why)
+ *     static __attribute__((target("avx512f,..."))) void relu1_avx512(
+ *         const float *restrict x, float *restrict y)
+ *     {
+ *         for (ptrdiff_t c = 0; c < 8; c++) {
+ *             _mm512_storeu_ps(&y[16*c], _mm512_max_ps(_mm512_set1_ps(0.0f), ...));
+ *         }
+ *     }
+ *
+ * contract: the kernel is physical (apply-layout has run) and has no vector or unrolled loops
+ * left; anything else is an internal error. Parallel loops that were not outlined run serially.
+ */
+#include "emit/emit.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { WIDTH = 100 };
+
+/* Where to break a text that is longer than room: after a comma if one is not too far back, else
+ * at a space, at the first beyond the margin if need be. 0: nowhere. */
+static size_t break_at(const char *text, size_t room)
+{
+    size_t comma = room, space = room;
+    while (comma > room / 2 && !(text[comma] == ' ' && text[comma - 1] == ','))
+        comma--;
+    if (comma > room / 2)
+        return comma;
+    while (space > 0 && text[space] != ' ')
+        space--;
+    if (space > 0)
+        return space;
+    const char *later = strchr(text, ' ');
+    return later ? (size_t)(later - text) : 0;
+}
+
+/* One statement, on as many lines as it takes. */
+static void emit_line(EmitC *e, const char *text)
+{
+    size_t left = strlen(text), pad = 4 * (size_t)e->indent;
+    for (bool first = true; ; first = false) {
+        size_t room = pad + 40 < WIDTH ? WIDTH - pad : 40;
+        size_t cut = left > room ? break_at(text, room) : 0;
+        str_printf(e->out, "%*s", (int)pad, "");
+        str_add_n(e->out, text, cut ? cut : left);
+        str_char(e->out, '\n');
+        if (!cut)
+            return;
+        text += cut + 1;
+        left -= cut + 1;
+        pad += first ? 8 : 0;
+    }
+}
+
+/* What the expression of the next statement declared first (see hsum_text). */
+static void emit_before(EmitC *e)
+{
+    char *p = e->before.data;
+    for (char *end; (end = strchr(p, '\n')); p = end + 1) {
+        *end = '\0';
+        emit_line(e, p);
+    }
+    e->before.len = 0;
+    e->before.data[0] = '\0';
+}
+
+static void emit_body(EmitC *e, Body body);
+
+static void emit_for(EmitC *e, const Stmt *s)
+{
+    if (s->loop != LOOP_SERIAL && s->loop != LOOP_PARALLEL) {
+        emit_fail(e, "loop %s is still marked %s", s->var->name,
+                  s->loop == LOOP_UNROLL ? "unroll" : "vector");
+        return;
+    }
+    const char *v = c_name_take(e->a, e->taken, s->var, s->var->name);
+    emit_line(e, arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %" PRId64 "; %s++) {", v, v,
+                              s->var->extent, v));
+    e->indent++;
+    emit_body(e, s->body);
+    e->indent--;
+    emit_line(e, "}");
+    c_name_free(e->a, e->taken, s->var, s->var->name);
+}
+
+/* A bound that the variables' ranges imply is not tested: compilers warn about those. */
+static void emit_if(EmitC *e, const Stmt *s)
+{
+    Str test = str_new(e->a);
+    for (int i = 0; i < s->n_cond; i++) {
+        int64_t min, max;
+        const char *x = emit_index(e, s->cond[i].index);
+        index_range(s->cond[i].index, &min, &max);
+        if (min < 0)
+            str_printf(&test, "%s%s >= 0", test.len ? " && " : "", x);
+        if (max >= s->cond[i].extent)
+            str_printf(&test, "%s%s < %" PRId64, test.len ? " && " : "", x, s->cond[i].extent);
+    }
+    emit_line(e, test.len ? arena_printf(e->a, "if (%s) {", test.data) : "{");
+    e->indent++;
+    emit_body(e, s->body);
+    e->indent--;
+    emit_line(e, "}");
+}
+
+/* let, var: a declaration, whose initial value cannot see the name. set: an assignment. */
+static void emit_assign(EmitC *e, const Stmt *s)
+{
+    const char *value = emit_expr(e, s->expr);
+    emit_before(e);
+    if (s->kind == STMT_SET) {
+        const char *name = c_name_of(e->a, e->taken, s->name, s->name->name);
+        if (!name)
+            emit_fail(e, "name %s is set outside its body", s->name->name);
+        emit_line(e, arena_printf(e->a, "%s = %s;", name ? name : "?", value));
+        return;
+    }
+    const char *name = c_name_take(e->a, e->taken, s->name, s->name->name);
+    emit_line(e, arena_printf(e->a, "%s%s %s = %s;", s->kind == STMT_LET ? "const " : "",
+                              emit_type(e, s->name->type), name, value));
+}
+
+static void emit_store(EmitC *e, const Stmt *s)
+{
+    const char *value = emit_expr(e, s->expr);
+    const char *element = emit_element(e, s->buffer, s->index, s->n_index);
+    emit_before(e);
+    if (s->expr->type.lanes == 1 || s->buffer->lanes == s->expr->type.lanes) {
+        emit_line(e, arena_printf(e->a, "%s = %s;", element, value));
+        return;
+    }
+    const char *arg[2] = {arena_printf(e->a, "&%s", element), value};
+    emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_STORE, s->expr->type, 2, arg)));
+}
+
+static void emit_local(EmitC *e, const Stmt *s)
+{
+    const Buffer *b = s->buffer;
+    Type t = {b->type, b->lanes > 1 ? b->lanes : 1};
+    const char *name = c_name_take(e->a, e->taken, b, b->name);
+    emit_line(e, arena_printf(e->a, "%s %s[%" PRId64 "] N2C_ALIGNED(64);", emit_type(e, t), name,
+                              buffer_elements(b)));
+}
+
+static void emit_note(EmitC *e, const char *text)
+{
+    c_comment(e->out, arena_printf(e->a, "%*s/* ", 4 * e->indent, ""), text);
+    e->out->len--;
+    str_add(e->out, " */\n");
+}
+
+static void emit_stmt(EmitC *e, const Stmt *s)
+{
+    switch (s->kind) {
+    case STMT_FOR: emit_for(e, s); break;
+    case STMT_IF: emit_if(e, s); break;
+    case STMT_LET:
+    case STMT_VAR:
+    case STMT_SET: emit_assign(e, s); break;
+    case STMT_STORE: emit_store(e, s); break;
+    case STMT_LOCAL: emit_local(e, s); break;
+    case STMT_NOTE: emit_note(e, s->text); break;
+    }
+}
+
+static void emit_body(EmitC *e, Body body)
+{
+    for (const Stmt *s = body.first; s && !e->failed; s = s->next)
+        emit_stmt(e, s);
+    for (const Stmt *s = body.first; s; s = s->next) {
+        if (s->kind == STMT_LET || s->kind == STMT_VAR)
+            c_name_free(e->a, e->taken, s->name, s->name->name);
+        if (s->kind == STMT_LOCAL)
+            c_name_free(e->a, e->taken, s->buffer, s->buffer->name);
+    }
+}
+
+/* ---- the function --------------------------------------------------------------------------- */
+
+static const char *const kind_text[] = {"in", "out", "weight", "scratch", "local"};
+
+static void emit_comment(EmitC *e)
+{
+    const Kernel *k = e->kernel;
+    bool known = k->origin && *k->origin;
+    c_comment(e->out, "/* ", known ? arena_printf(e->a, "%s: %s", k->name, k->origin) : k->name);
+    for (int i = 0; i < k->n_buffers; i++)
+        c_comment(e->out, " * ", arena_printf(e->a, "%s %s", kind_text[k->buffer[i]->kind],
+                                              buffer_text(e->a, k->buffer[i])));
+    if (k->macs > 0)
+        c_comment(e->out, " * ", arena_printf(e->a, "%" PRId64 " multiply-adds", k->macs));
+    if (k->schedule && *k->schedule)
+        c_comment(e->out, " * ", arena_printf(e->a, "schedule: %s", k->schedule));
+    if (k->why && *k->why)
+        c_comment(e->out, " * ", arena_printf(e->a, "why: %s", k->why));
+    str_add(e->out, " */\n");
+}
+
+static void emit_head(EmitC *e)
+{
+    const Kernel *k = e->kernel;
+    str_add(e->out, "static ");
+    if (*e->row->attribute)
+        str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
+    Str s = str_new(e->a);
+    str_printf(&s, "void %s_%s(", k->name, e->row->name);
+    for (int i = 0; i < k->n_buffers; i++) {
+        const Buffer *b = k->buffer[i];
+        bool read_only = b->kind == BUF_IN || b->kind == BUF_WEIGHT;
+        str_printf(&s, "%s%s%s *restrict %s", i ? ", " : "", read_only ? "const " : "",
+                   emit_type(e, (Type){b->type, 1}), c_name_take(e->a, e->taken, b, b->name));
+    }
+    str_add(&s, ")");
+    emit_line(e, s.data);
+}
+
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
+{
+    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row};
+    e.taken = map_new(e.a);
+    e.before = str_new(e.a);
+    if (!k->physical)
+        emit_fail(&e, "its accesses are still logical (apply-layout has not run)");
+    if (!c_is_identifier(k->name))
+        emit_fail(&e, "its name is no C identifier");
+    if (e.failed)
+        return false;
+    emit_comment(&e);
+    emit_head(&e);
+    str_add(out, "{\n");
+    e.indent = 1;
+    emit_body(&e, k->body);
+    str_add(out, "}\n");
+    return !e.failed;
+}

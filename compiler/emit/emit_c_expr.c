@@ -1,0 +1,283 @@
+/* emit_c_expr.c: expressions of the loop IR as C, by the row's table of instructions.
+ *
+ * example: fma(bcast x[ic, 0], w[ic, 0:16], acc) on 16 lanes becomes
+ *          _mm512_fmadd_ps(_mm512_set1_ps(*(&x[5*ic])), _mm512_loadu_ps(&w[16*ic]), acc)
+ * An access of a physical kernel is one flat sum of loop variables, in ptrdiff_t, so that the C
+ * compiler needs no sign extension and folds the constant into the address.
+ *
+ * contract: the kernel has passed loop_verify. What a row cannot say is refused, never guessed.
+ */
+#include "emit/emit.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void emit_fail(EmitC *e, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *text = arena_vprintf(e->a, format, args);
+    va_end(args);
+    if (!e->failed)
+        diag_error(e->cx->diags, NO_PLACE, "E0961", "internal error: kernel %s on row %s: %s",
+                   e->kernel->name, e->row->name, text);
+    e->failed = true;
+}
+
+static const char *type_text(EmitC *e, Type t)
+{
+    return t.lanes > 1 ? arena_printf(e->a, "%sx%d", scalar_name(t.scalar), t.lanes)
+                       : scalar_name(t.scalar);
+}
+
+const char *emit_type(EmitC *e, Type t)
+{
+    const char *s = row_type(e->row, t);
+    if (!s)
+        emit_fail(e, "no C type for %s", type_text(e, t));
+    return s ? s : "?";
+}
+
+const char *emit_instr(EmitC *e, Ins ins, Type t, int n, const char *const arg[])
+{
+    const char *format = row_format(e->row, ins, t);
+    if (!format) {
+        emit_fail(e, "no instruction %s for %s", ins_name(ins), type_text(e, t));
+        return "?";
+    }
+    Str s = str_new(e->a);
+    for (const char *p = format; *p; p++) {
+        if (*p == '$' && p[1] >= '0' && p[1] < '0' + n)
+            str_add(&s, arg[*++p - '0']);
+        else
+            str_char(&s, *p);
+    }
+    return s.data;
+}
+
+/* ---- indices ---------------------------------------------------------------------------- */
+
+const char *emit_index(EmitC *e, Index x)
+{
+    Str s = str_new(e->a);
+    for (int i = 0; i < x.n; i++) {
+        int64_t k = x.term[i].coef;
+        const Var *v = x.term[i].var;
+        const char *name = c_name_of(e->a, e->taken, v, v->name);
+        if (!name) {
+            emit_fail(e, "loop variable %s is used outside its loop", v->name);
+            return "?";
+        }
+        str_add(&s, i == 0 ? (k < 0 ? "-" : "") : k < 0 ? " - " : " + ");
+        if (k != 1 && k != -1)
+            str_printf(&s, "%" PRId64 "*", k < 0 ? -k : k);
+        str_add(&s, name);
+    }
+    if (x.n == 0)
+        str_printf(&s, "%" PRId64, x.c);
+    else if (x.c != 0)
+        str_printf(&s, " %c %" PRId64, x.c < 0 ? '-' : '+', x.c < 0 ? -x.c : x.c);
+    return s.data;
+}
+
+const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n)
+{
+    int64_t extent[MAX_DIMS], stride[MAX_DIMS];
+    int rank = buffer_physical(b, extent);
+    if (n != rank) {
+        emit_fail(e, "access to %s has %d indices, its storage %d", b->name, n, rank);
+        return "?";
+    }
+    int64_t step = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        if (!checked_mul(step, extent[i], &step))
+            emit_fail(e, "buffer %s is too large", b->name);
+    }
+    Index flat = index_const(0);
+    for (int i = 0; i < rank; i++) {
+        Index x = b->kind == BUF_LOCAL ? index_offset(index[i], b->dim[i].lo) : index[i];
+        flat = index_add(e->a, flat, index_scale(e->a, x, stride[i]));
+    }
+    const char *name = c_name_of(e->a, e->taken, b, b->name);
+    if (!name) {
+        emit_fail(e, "buffer %s is used outside its body", b->name);
+        return "?";
+    }
+    return arena_printf(e->a, "%s[%s]", name, emit_index(e, flat));
+}
+
+/* ---- leaves ----------------------------------------------------------------------------- */
+
+static const char *float_text(EmitC *e, double v, bool is_double)
+{
+    Str s = str_new(e->a);
+    if (!isfinite(v)) {
+        float f = (float)v;
+        uint64_t wide;
+        uint32_t narrow;
+        memcpy(&wide, &v, sizeof wide);
+        memcpy(&narrow, &f, sizeof narrow);
+        return is_double ? arena_printf(e->a, "n2c_f64_of_bits(UINT64_C(0x%016" PRIx64 "))", wide)
+                         : arena_printf(e->a, "n2c_f32_of_bits(0x%08" PRIx32 "u)", narrow);
+    }
+    if (fabs(v) <= 16777216.0 && v >= -16777216.0 && (double)(int32_t)v == v)
+        str_printf(&s, "%s%" PRId32 ".0", signbit(v) ? "-" : "", abs((int32_t)v));
+    else
+        str_hex_double(&s, v);
+    str_add(&s, is_double ? "" : "f");
+    return s.data;
+}
+
+static const char *const_text(EmitC *e, Type t, double v)
+{
+    const char *text = NULL;
+    Type scalar = {t.scalar, 1};
+    switch (t.scalar) {
+    case TYPE_F32: text = float_text(e, (double)(float)v, false); break;
+    case TYPE_F64: text = float_text(e, v, true); break;
+    case TYPE_I32:
+        text = v <= -2147483648.0 ? "(-2147483647 - 1)"
+                                  : arena_printf(e->a, "%" PRId32, (int32_t)v);
+        break;
+    }
+    return emit_instr(e, INS_CONST, t.lanes > 1 ? t : scalar, 1, &text);
+}
+
+static const char *load_text(EmitC *e, const Expr *x)
+{
+    const char *element = emit_element(e, x->buffer, x->index, x->n_index);
+    if (x->type.lanes == 1 || x->buffer->lanes == x->type.lanes)
+        return element;
+    const char *address = arena_printf(e->a, "&%s", element);
+    return emit_instr(e, INS_LOAD, x->type, 1, &address);
+}
+
+static const char *name_text(EmitC *e, const Name *n)
+{
+    const char *s = c_name_of(e->a, e->taken, n, n->name);
+    if (!s)
+        emit_fail(e, "name %s is used outside its body", n->name);
+    return s ? s : "?";
+}
+
+/* ---- operations ------------------------------------------------------------------------- */
+
+static bool is_number_const(const Expr *x)
+{
+    while (x->kind == EXPR_BCAST)
+        x = x->arg[0];
+    return x->kind == EXPR_CONST && !isnan(x->value);
+}
+
+static bool is_zero_const(const Expr *x)
+{
+    while (x->kind == EXPR_BCAST)
+        x = x->arg[0];
+    return x->value == 0;
+}
+
+/* min and max keep their first operand on a tie. One with a constant is cheaper with the constant
+ * second, where it never comes out on a tie nor hides a NaN; only 0 and -0 tie without being the
+ * same, so a constant other than 0 may change sides. */
+static const char *min_max_text(EmitC *e, const Expr *x)
+{
+    const Expr *a = x->arg[0], *b = x->arg[1];
+    Ins ins = x->op == BIN_MIN ? INS_MIN : INS_MAX;
+    if (!is_number_const(b) && is_number_const(a) && !is_zero_const(a)) {
+        const Expr *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (is_number_const(b))
+        ins = x->op == BIN_MIN ? INS_MIN_NUM : INS_MAX_NUM;
+    const char *arg[2] = {emit_expr(e, a), emit_expr(e, b)};
+    return emit_instr(e, ins, x->type, 2, arg);
+}
+
+static const Ins bin_ins[] = {[BIN_ADD] = INS_ADD, [BIN_SUB] = INS_SUB, [BIN_MUL] = INS_MUL,
+                              [BIN_DIV] = INS_DIV, [BIN_MIN] = INS_MIN, [BIN_MAX] = INS_MAX};
+
+static const char *un_text(EmitC *e, const Expr *x)
+{
+    static const Ins un_ins[] = {[UN_NEG] = INS_NEG, [UN_ABS] = INS_ABS, [UN_SQRT] = INS_SQRT,
+                                 [UN_ROUND] = INS_ROUND, [UN_POW2I] = INS_POW2I};
+    if (x->op > UN_POW2I) {
+        emit_fail(e, "a function is left that expand-math should have expanded");
+        return "?";
+    }
+    const char *arg = emit_expr(e, x->arg[0]);
+    return emit_instr(e, un_ins[x->op], x->type, 1, &arg);
+}
+
+static const char *bcast_text(EmitC *e, const Expr *x)
+{
+    const Expr *from = x->arg[0];
+    if (from->kind == EXPR_CONST)
+        return const_text(e, x->type, from->value);
+    if (from->kind == EXPR_LOAD && row_format(e->row, INS_BCAST_LOAD, x->type)) {
+        const char *address = arena_printf(e->a, "&%s", load_text(e, from));
+        return emit_instr(e, INS_BCAST_LOAD, x->type, 1, &address);
+    }
+    const char *scalar = emit_expr(e, from);
+    return emit_instr(e, INS_BCAST, x->type, 1, &scalar);
+}
+
+static const char *cast_text(EmitC *e, const Expr *x)
+{
+    if (x->type.lanes > 1) {
+        emit_fail(e, "vector conversions have no instruction yet");
+        return "?";
+    }
+    return arena_printf(e->a, "(%s)(%s)", emit_type(e, x->type), emit_expr(e, x->arg[0]));
+}
+
+/* Lane after lane in order. Lanes are read from a variable, made before the statement. */
+static const char *hsum_text(EmitC *e, const Expr *x)
+{
+    const Expr *v = x->arg[0];
+    const char *source = emit_expr(e, v);
+    if (v->kind != EXPR_NAME) {
+        const char *type = emit_type(e, v->type);
+        const char *name = c_name_take(e->a, e->taken, x, "lanes");
+        str_printf(&e->before, "const %s %s = %s;\n", type, name, source);
+        source = name;
+    }
+    const char *sum = NULL;
+    for (int i = 0; i < v->type.lanes; i++) {
+        const char *lane[2] = {source, arena_printf(e->a, "%d", i)};
+        const char *pair[2] = {sum, emit_instr(e, INS_EXTRACT, v->type, 2, lane)};
+        sum = i == 0 ? pair[1] : emit_instr(e, bin_ins[x->op], x->type, 2, pair);
+    }
+    return sum;
+}
+
+const char *emit_expr(EmitC *e, const Expr *x)
+{
+    const char *arg[4] = {0};
+    switch (x->kind) {
+    case EXPR_CONST: return const_text(e, x->type, x->value);
+    case EXPR_LOAD: return load_text(e, x);
+    case EXPR_NAME: return name_text(e, x->name);
+    case EXPR_UN: return un_text(e, x);
+    case EXPR_CAST: return cast_text(e, x);
+    case EXPR_BCAST: return bcast_text(e, x);
+    case EXPR_HSUM: return hsum_text(e, x);
+    case EXPR_BIN:
+        if (x->op == BIN_MIN || x->op == BIN_MAX)
+            return min_max_text(e, x);
+        break;
+    case EXPR_FMA:
+    case EXPR_SELECT:
+        break;
+    }
+    for (int i = 0; i < expr_args(x); i++)
+        arg[i] = emit_expr(e, x->arg[i]);
+    if (x->kind == EXPR_BIN)
+        return emit_instr(e, bin_ins[x->op], x->type, 2, arg);
+    if (x->kind == EXPR_FMA)
+        return emit_instr(e, INS_FMA, x->type, 3, arg);
+    return emit_instr(e, (Ins)(INS_SELECT_LT + x->op), x->type, 4, arg);
+}

@@ -1,0 +1,124 @@
+/* emit_json.c: the manifest: what the generated files contain, for tools.
+ *
+ * contract: JSON by RFC 8259, ASCII, keys in a fixed order; hashes are strings, since they exceed
+ * what JSON numbers keep.
+ */
+#include "emit/emit.h"
+
+#include <inttypes.h>
+
+static void add_string(Str *out, const char *text)
+{
+    str_char(out, '"');
+    for (const unsigned char *p = (const unsigned char *)(text ? text : ""); *p; p++) {
+        if (*p == '"' || *p == '\\')
+            str_printf(out, "\\%c", *p);
+        else if (*p < 32 || *p > 126)
+            str_printf(out, "\\u%04x", *p);
+        else
+            str_char(out, (char)*p);
+    }
+    str_char(out, '"');
+}
+
+static void add_key_string(Str *out, const char *key, const char *text)
+{
+    str_printf(out, "\"%s\": ", key);
+    add_string(out, text);
+}
+
+static void add_values(const EmitFile *f, Str *out)
+{
+    str_add(out, "  \"buffers\": [\n");
+    for (int i = 0; i < f->m->n_values; i++) {
+        const Value *v = f->m->value[i];
+        str_add(out, "    {");
+        add_key_string(out, "name", v->name);
+        str_add(out, ", ");
+        add_key_string(out, "kind", emit_kind(v));
+        str_add(out, ", ");
+        add_key_string(out, "layout", buffer_text(f->cx->temp, &v->shape));
+        if (v->key) {
+            str_add(out, ", ");
+            add_key_string(out, "tensor", v->key);
+        }
+        str_printf(out, ", \"offset\": %" PRId64 ", \"bytes\": %" PRId64, v->offset,
+                   buffer_bytes(&v->shape));
+        str_printf(out, ", \"first_step\": %d, \"last_step\": %d}%s\n", v->first_step,
+                   v->last_step, i + 1 < f->m->n_values ? "," : "");
+    }
+    str_add(out, "  ],\n");
+}
+
+static void add_steps(const EmitFile *f, Str *out)
+{
+    str_add(out, "  \"steps\": [\n");
+    for (int i = 0; i < f->m->n_steps; i++) {
+        const Step *s = &f->m->step[i];
+        const Kernel *k = s->kernel;
+        str_add(out, "    {");
+        add_key_string(out, "kernel", k->name);
+        str_add(out, ", ");
+        add_key_string(out, "origin", k->origin);
+        str_add(out, ", ");
+        add_key_string(out, "schedule", k->schedule);
+        str_add(out, ", ");
+        add_key_string(out, "why", k->why);
+        str_printf(out, ",\n     \"macs\": %" PRId64 ", \"flops\": %" PRId64
+                        ", \"weight_bytes\": %" PRId64 ", \"arguments\": [",
+                   k->macs, k->flops, step_weight_bytes(s));
+        for (int a = 0; a < k->n_buffers; a++) {
+            str_add(out, a ? ", " : "");
+            add_string(out, s->arg[a]->name);
+        }
+        str_printf(out, "]}%s\n", i + 1 < f->m->n_steps ? "," : "");
+    }
+    str_add(out, "  ]\n");
+}
+
+static void add_public(const EmitFile *f, Str *out, ValueKind kind, const char *key)
+{
+    bool first = true;
+    str_printf(out, "  \"%s\": [", key);
+    for (int i = 0; i < f->n_io; i++) {
+        const EmitPublic *p = &f->io[i];
+        if (p->value->kind != kind)
+            continue;
+        str_add(out, first ? "\n    {" : ",\n    {");
+        add_key_string(out, "name", p->value->name);
+        str_add(out, ", ");
+        add_key_string(out, "field", p->field);
+        str_add(out, ", ");
+        add_key_string(out, "type", scalar_name(p->value->shape.type));
+        str_add(out, ", \"shape\": [1");
+        for (int d = 1; d < p->value->shape.rank; d++)
+            str_printf(out, ", %" PRId64, p->value->shape.dim[d].extent);
+        str_printf(out, "], \"elements\": %" PRId64 "}", p->count);
+        first = false;
+    }
+    str_add(out, first ? "],\n" : "\n  ],\n");
+}
+
+void emit_json(const EmitFile *f, Str *out)
+{
+    str_add(out, "{\n  ");
+    add_key_string(out, "network", f->m->name);
+    str_add(out, ",\n  ");
+    add_key_string(out, "compiler", arena_printf(f->cx->temp, "net2c %s", f->o->version));
+    str_add(out, ",\n  ");
+    add_key_string(out, "options", f->o->command);
+    str_add(out, ",\n  ");
+    add_key_string(out, "isa", f->o->row->name);
+    str_printf(out, ",\n  \"batch\": %" PRId64 ",\n  \"model_hash\": \"%016" PRIx64 "\",\n",
+               f->m->batch, f->model_hash);
+    str_printf(out, "  \"weights_bytes\": %" PRId64 ",\n  \"weights_body_offset\": %" PRId64
+                    ",\n  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64
+                    ",\n  \"stack_bytes\": %" PRId64 ",\n",
+               f->weights_bytes, blob_body_offset(f->m), f->m->arena_bytes,
+               f->m->arena_lower_bound, f->stack_bytes);
+    add_public(f, out, VALUE_INPUT, "inputs");
+    add_public(f, out, VALUE_OUTPUT, "outputs");
+    add_values(f, out);
+    add_steps(f, out);
+    str_add(out, "}\n");
+}

@@ -1,0 +1,160 @@
+/* A graph as text: the model language in expanded form, one layer a line, labels included.
+ *
+ *     - relu: {name: relu1, from: [conv1], path: relu1, expect: [N, 96, 55, 55], group: g1}
+ *
+ * Contract: the text reads back to a graph with the same graph_hash, which prints the same text.
+ * Weight keys are written only where bind does not give them.
+ */
+#include "front/front.h"
+
+#include <string.h>
+
+/* ---- scalars ------------------------------------------------------------------------------ */
+static bool is_plain(const char *s)
+{
+    static const char rest[] = "_.-/+";
+    if (!name_is_legal((const char[]){*s, 0}))
+        return false;
+    for (; *s; s++)
+        if (!strchr(rest, *s) && !(*s >= '0' && *s <= '9') &&
+            !name_is_legal((const char[]){*s, 0}))
+            return false;
+    return true;
+}
+
+/* One UTF-8 character, *s moved behind it; the text has been checked when it was read. */
+static unsigned next_char(const char **s)
+{
+    const unsigned char *c = (const unsigned char *)*s;
+    int more = *c >= 0xf0 ? 3 : *c >= 0xe0 ? 2 : *c >= 0xc0 ? 1 : 0;
+    unsigned code = more == 0 ? *c : *c & (0x3fu >> more);
+    int i = 1;
+    for (; i <= more && (c[i] & 0xc0) == 0x80; i++)
+        code = code << 6 | (c[i] & 0x3fu);
+    *s += i;
+    return code;
+}
+
+/* Characters that YAML takes for line breaks or does not print are written by number. */
+static void print_text(Str *s, const char *text)
+{
+    if (is_plain(text)) {
+        str_add(s, text);
+        return;
+    }
+    str_char(s, '"');
+    while (*text) {
+        const char *start = text;
+        unsigned code = next_char(&text);
+        bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
+                   code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff;
+        if (odd) {
+            str_printf(s, "\\u%04x", code);
+        } else {
+            if (code == '"' || code == '\\')
+                str_char(s, '\\');
+            str_add_n(s, start, (size_t)(text - start));
+        }
+    }
+    str_char(s, '"');
+}
+
+static void print_pair(Str *s, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    str_printf(s, ", %s: ", key);
+    print_text(s, text);
+}
+
+/* ---- layers ------------------------------------------------------------------------------- */
+static void print_dim(Str *s, const AttrDef *def, const AttrValue *v, int i)
+{
+    if (def->kind != ATTR_SHAPE || v->i[i] > 0)
+        str_printf(s, "%lld", (long long)v->i[i]);
+    else
+        str_add(s, v->i[i] == DIM_N ? "N" : "-1");
+}
+
+static void print_attr(Str *s, const Node *n, int at)
+{
+    AttrValue v;
+    const AttrDef *def = &n->op->attrs[at];
+    if (!attr_form(n, at, &v))
+        return;
+    str_printf(s, ", %s: ", def->name);
+    bool list = v.n > 1 || def->kind == ATTR_SHAPE;
+    if (def->kind == ATTR_FLOAT) {
+        str_double(s, v.f);
+    } else if (def->kind == ATTR_BOOL) {
+        str_add(s, v.i[0] ? "true" : "false");
+    } else {
+        str_add(s, list ? "[" : "");
+        for (int i = 0; i < v.n; i++) {
+            str_add(s, i ? ", " : "");
+            print_dim(s, def, &v, i);
+        }
+        str_add(s, list ? "]" : "");
+    }
+}
+
+static void print_names(Str *s, Tensor *const *t, int n)
+{
+    str_char(s, '[');
+    for (int i = 0; i < n; i++)
+        str_printf(s, "%s%s", i ? ", " : "", t[i]->name);
+    str_char(s, ']');
+}
+
+static void print_keys(Str *s, const Graph *g, const Node *n)
+{
+    int written = 0;
+    for (int i = 0; i < n->n_param; i++) {
+        const Param *p = &n->param[i];
+        if (str_eq(p->key, bind_key(s->arena, g->bind, n->path, p->role)))
+            continue;
+        str_printf(s, "%s%s: ", written++ ? ", " : ", weights: {", p->role);
+        print_text(s, p->key);
+    }
+    if (written)
+        str_char(s, '}');
+}
+
+static void print_layer(Str *s, const Graph *g, const Node *n)
+{
+    str_printf(s, "  - %s: {name: %s, from: ", n->op->name, n->out->name);
+    print_names(s, n->in, n->n_in);
+    print_pair(s, "path", n->path);
+    for (int i = 0; n->op->attrs[i].name; i++)
+        print_attr(s, n, i);
+    str_printf(s, ", expect: %s", shape_text(s->arena, &n->out->shape));
+    print_keys(s, g, n);
+    print_pair(s, "group", n->group);
+    print_pair(s, "layout", n->out->layout);
+    print_pair(s, "algo", n->algo);
+    print_pair(s, "schedule", n->schedule);
+    str_add(s, "}\n");
+}
+
+char *graph_text(Arena *a, const Graph *g)
+{
+    Str s = str_new(a);
+    str_printf(&s, "net2c: 1\nname: %s\n", g->name);
+    if (g->doc) {
+        str_add(&s, "doc: ");
+        print_text(&s, g->doc);
+        str_char(&s, '\n');
+    }
+    str_add(&s, "\ninputs:\n");
+    for (int i = 0; i < g->n_inputs; i++)
+        str_printf(&s, "  %s: {shape: %s}\n", g->inputs[i]->name,
+                   shape_text(a, &g->inputs[i]->shape));
+    str_add(&s, "outputs: ");
+    print_names(&s, g->outputs, g->n_outputs);
+    str_add(&s, "\n\nweights:\n  bind: ");
+    print_text(&s, g->bind);
+    str_add(&s, "\n\nnetwork:\n");
+    for (int i = 0; i < g->n_nodes; i++)
+        print_layer(&s, g, g->nodes[i]);
+    return s.data;
+}

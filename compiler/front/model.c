@@ -1,0 +1,247 @@
+/* The model language to a graph: the sections of the file, in the order in which they depend on
+ * each other; layers, attributes and weights have files of their own.
+ *
+ *     net2c: 1
+ *     name: tiny
+ *     inputs: {x: {shape: [N, 3, 8, 8]}}
+ *     network: [{conv: {out: 4, kernel: 3}}, relu]
+ *
+ * Contract: either a graph or at least one error, never both; all errors of a file in one run, and
+ * none that only follows from another.
+ */
+#include "front/front.h"
+
+#define FORMAT_VERSION "1"
+#define DEFAULT_BIND "$path.$param"
+#define MAX_LAYERS 65536
+#define MAX_MODEL_FILE ((size_t)1 << 20)
+#define MAX_ERRORS 20                  /* of a run; each may search all names for a near one */
+
+static const Yaml *need_key(Model *m, const Yaml *root, const char *key, const char *example)
+{
+    const Yaml *y = yaml_get(root, key);
+    if (y)
+        return y;
+    diag_error(m->cx->diags, root->place, "E0402", "the model has no '%s'", key);
+    diag_help(m->cx->diags, "add '%s'", example);
+    return NULL;
+}
+
+/* ---- header ------------------------------------------------------------------------------- */
+static void read_version(Model *m, const Yaml *root)
+{
+    const Yaml *y = need_key(m, root, "net2c", "net2c: " FORMAT_VERSION);
+    if (!y || (y->kind == YAML_SCALAR && str_eq(y->text, FORMAT_VERSION)))
+        return;
+    diag_error(m->cx->diags, y->place, "E0405", "'net2c' must be " FORMAT_VERSION ", the version "
+               "of the format; found %s", read_found(m->cx->perm, y));
+}
+
+/* A C identifier: it begins every public symbol of the generated code. */
+static void read_model_name(Model *m, const Yaml *root)
+{
+    const Yaml *y = need_key(m, root, "name", "name: my_network");
+    const char *name = y ? read_word(m->cx, y, "'name'") : NULL;
+    if (!name)
+        return;
+    bool legal = name_is_legal(name);
+    for (const char *c = name; *c; c++)
+        legal &= *c != '.';
+    m->graph->name = name;
+    if (legal)
+        return;
+    diag_error(m->cx->diags, y->place, "E0406", "'%.60s' is not a C identifier", name);
+    diag_help(m->cx->diags, "the name begins every public symbol: letters, digits and _ only");
+}
+
+static void read_doc(Model *m, const Yaml *root)
+{
+    const Yaml *y = yaml_get(root, "doc");
+    if (y && y->kind == YAML_SCALAR)
+        m->graph->doc = y->text;
+    else if (y)
+        diag_error(m->cx->diags, y->place, "E0401", "'doc' must be text, found %s",
+                   read_found(m->cx->perm, y));
+}
+
+static void read_weights(Model *m, const Yaml *root)
+{
+    static const char *const known[] = {"bind"};
+    m->graph->bind = DEFAULT_BIND;
+    const Yaml *y = yaml_get(root, "weights");
+    if (!y || !read_map(m->cx, y, "'weights'", "weights: {bind: \"" DEFAULT_BIND "\"}"))
+        return;
+    read_keys(m->cx, y, "'weights'", known, 1);
+    const Yaml *bind = yaml_get(y, "bind");
+    if (bind && bind_is_legal(m->cx, bind))
+        m->graph->bind = bind->text;
+}
+
+/* ---- inputs and outputs ------------------------------------------------------------------- */
+static void take_name(Model *m, const Yaml *name)
+{
+    const Place *first = map_get(m->taken, name->text);
+    if (!first) {
+        Place *place = NEW(m->cx->perm, Place);
+        *place = name->place;
+        map_put(m->taken, name->text, place);
+        return;
+    }
+    diag_error(m->cx->diags, name->place, "E0407", "the name '%.60s' is used twice", name->text);
+    diag_note(m->cx->diags, *first, "it is first used here");
+}
+
+static void read_type(Model *m, const Yaml *y)
+{
+    if (!y || (y->kind == YAML_SCALAR && str_eq(y->text, "f32")))
+        return;
+    diag_error(m->cx->diags, y->place, "E0409", "inputs are of type f32, found %s",
+               read_found(m->cx->perm, y));
+}
+
+static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
+{
+    static const char *const known[] = {"shape", "type"};
+    Cx *cx = m->cx;
+    const char *what = arena_printf(cx->perm, "input '%.60s'", key->text);
+    t->name = key->text;
+    t->place = key->place;
+    map_put(m->tensors, t->name, t);
+    if (!name_is_legal(t->name)) {
+        diag_error(cx->diags, key->place, "E0406", "'%.60s' is not a legal name", t->name);
+        diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
+                             "_ and .");
+    }
+    if (!read_map(cx, y, what, "image: {shape: [N, 3, 224, 224]}"))
+        return;
+    read_keys(cx, y, what, known, 2);
+    read_type(m, yaml_get(y, "type"));
+    const Yaml *shape = yaml_get(y, "shape");
+    if (!shape) {
+        diag_error(cx->diags, key->place, "E0402", "%s has no 'shape'", what);
+        diag_help(cx->diags, "add 'shape: [N, 3, 224, 224]', N being the batch");
+    } else if (!read_shape(cx, shape, what, &t->shape)) {
+        t->shape.rank = 0;
+    }
+}
+
+static void read_inputs(Model *m, const Yaml *root)
+{
+    static const char example[] = "inputs: {image: {shape: [N, 3, 224, 224]}}";
+    Graph *g = m->graph;
+    const Yaml *y = need_key(m, root, "inputs", example);
+    if (!y || !read_map(m->cx, y, "'inputs'", example))
+        return;
+    if (y->n == 0)
+        diag_error(m->cx->diags, y->place, "E0402", "the network has no inputs");
+    g->inputs = NEW_ARRAY(m->cx->perm, Tensor *, y->n);
+    g->n_inputs = y->n;
+    for (int i = 0; i < y->n; i++) {
+        g->inputs[i] = NEW(m->cx->perm, Tensor);
+        take_name(m, y->key[i]);
+        read_input(m, y->key[i], y->item[i], g->inputs[i]);
+    }
+    m->last = y->n == 1 ? g->inputs[0] : NULL;
+}
+
+static void read_output(Model *m, const Yaml *y)
+{
+    Graph *g = m->graph;
+    Tensor *t = model_find_tensor(m, y, "an item of 'outputs'");
+    if (!t)
+        return;
+    if (!t->producer) {
+        diag_error(m->cx->diags, y->place, "E0419", "the output '%s' is an input", t->name);
+        diag_help(m->cx->diags, "add a layer '- identity: {from: %s, name: out}'", t->name);
+    } else if (graph_is_output(g, t)) {
+        diag_error(m->cx->diags, y->place, "E0419", "'%s' is an output already", t->name);
+    } else {
+        g->outputs[g->n_outputs++] = t;
+    }
+}
+
+static void read_outputs(Model *m, const Yaml *root)
+{
+    Graph *g = m->graph;
+    const Yaml *y = yaml_get(root, "outputs");
+    if (y && !read_list(m->cx, y, "'outputs'", "outputs: [logits]"))
+        return;
+    if (y && y->n == 0) {
+        diag_error(m->cx->diags, y->place, "E0419", "'outputs' is empty");
+        diag_help(m->cx->diags, "without 'outputs' the last layer is the output");
+    }
+    int room = y ? y->n : 1;
+    g->outputs = NEW_ARRAY(m->cx->perm, Tensor *, room);
+    for (int i = 0; y && i < y->n && diags_error_count(m->cx->diags) < MAX_ERRORS; i++)
+        read_output(m, y->item[i]);
+    if (!y && m->last && m->last->producer)
+        g->outputs[g->n_outputs++] = m->last;
+}
+
+/* ---- network ------------------------------------------------------------------------------ */
+/* Names that are written down come first: derived names make way for them, wherever they stand. */
+static void take_layer_names(Model *m, const Yaml *network)
+{
+    for (int i = 0; i < network->n; i++) {
+        const Yaml *item = network->item[i];
+        if (item->kind != YAML_MAP || item->n != 1 || item->item[0]->kind != YAML_MAP)
+            continue;
+        const Yaml *name = yaml_get(item->item[0], "name");
+        if (name && name->kind == YAML_SCALAR)
+            take_name(m, name);
+    }
+}
+
+static void read_network(Model *m, const Yaml *root)
+{
+    static const char example[] = "network: [{conv: {out: 8, kernel: 3}}, relu]";
+    const Yaml *y = need_key(m, root, "network", example);
+    if (!y || !read_list(m->cx, y, "'network'", example))
+        return;
+    if (y->n < 1 || y->n > MAX_LAYERS) {
+        diag_error(m->cx->diags, y->place, "E0422", "a network has 1 to %d layers, found %d",
+                   MAX_LAYERS, y->n);
+        return;
+    }
+    take_layer_names(m, y);
+    for (int i = 0; i < y->n; i++) {
+        model_layer(m, y->item[i]);
+        if (diags_error_count(m->cx->diags) >= MAX_ERRORS)
+            return;
+    }
+    read_outputs(m, root);
+}
+
+static Graph *model_build(Cx *cx, const char *file, const Yaml *root)
+{
+    static const char *const known[] = {"net2c",   "name",    "doc",    "inputs",
+                                        "outputs", "weights", "network"};
+    int errors = diags_error_count(cx->diags);
+    Arena *a = cx->perm;
+    Model m = {.cx = cx, .graph = graph_new(a), .taken = map_new(a), .tensors = map_new(a),
+               .counters = map_new(a), .keys = map_new(a)};
+    m.graph->file = arena_strdup(a, file);
+    read_keys(cx, root, "the model", known, sizeof known / sizeof *known);
+    read_version(&m, root);
+    read_model_name(&m, root);
+    read_doc(&m, root);
+    read_weights(&m, root);
+    read_inputs(&m, root);
+    read_network(&m, root);
+    return diags_error_count(cx->diags) == errors ? m.graph : NULL;
+}
+
+Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len)
+{
+    Yaml *root = yaml_parse(cx, file, text, len);
+    Yaml *expanded = root ? model_expand(cx, root) : NULL;
+    return expanded ? model_build(cx, file, expanded) : NULL;
+}
+
+Graph *model_load(Cx *cx, const char *path)
+{
+    Bytes text;
+    if (!file_read(cx, path, MAX_MODEL_FILE, &text))
+        return NULL;
+    return model_parse(cx, path, (const char *)text.data, text.size);
+}

@@ -1,0 +1,137 @@
+/* The names of a layer's weights: what `bind` makes of path and role, what `weights:` overrides,
+ * and whether layers that share a tensor agree on it.
+ *
+ *     bind "$path.$param", path features.0   ->  features.0.weight, features.0.bias
+ *     bind "$path.$param", path ""           ->  weight, bias
+ *
+ * Contract: runs after the operator's rule has filled roles and shapes; fills Param.key.
+ */
+#include "front/front.h"
+
+#include <string.h>
+
+#define BIND_PATH "$path"
+#define BIND_PARAM "$param"
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool bind_is_legal(Cx *cx, const Yaml *y)
+{
+    const char *bind = read_word(cx, y, "'bind'");
+    if (!bind)
+        return false;
+    bool has_param = false;
+    for (const char *c = strchr(bind, '$'); c; c = strchr(c + 1, '$')) {
+        has_param |= starts_with(c, BIND_PARAM);
+        if (starts_with(c, BIND_PARAM) || starts_with(c, BIND_PATH))
+            continue;
+        diag_error(cx->diags, y->place, "E0421", "'bind' knows $path and $param only, found '%s'",
+                   c);
+        return false;
+    }
+    if (!has_param) {
+        diag_error(cx->diags, y->place, "E0421",
+                   "'bind' must contain $param, else weight and bias have one name");
+        diag_help(cx->diags, "PyTorch's names are \"$path.$param\"");
+    }
+    return has_param;
+}
+
+char *bind_key(Arena *a, const char *bind, const char *path, const char *role)
+{
+    Str key = str_new(a);
+    while (*bind) {
+        if (starts_with(bind, BIND_PATH)) {
+            bind += strlen(BIND_PATH);
+            str_add(&key, path);
+            if (!*path && *bind == '.')       /* an empty path takes its dot along */
+                bind++;
+        } else if (starts_with(bind, BIND_PARAM)) {
+            bind += strlen(BIND_PARAM);
+            str_add(&key, role);
+        } else {
+            str_char(&key, *bind++);
+        }
+    }
+    return key.data;
+}
+
+static bool check_roles(Cx *cx, const Node *n, const Yaml *weights)
+{
+    const char *roles[MAX_PARAMS];
+    for (int i = 0; i < n->n_param; i++)
+        roles[i] = n->param[i].role;
+    if (n->n_param > 0 || weights->n == 0)
+        return read_keys(cx, weights, "'weights'", roles, n->n_param);
+    diag_error(cx->diags, weights->place, "E0418", "this '%s' has no weights to name",
+               n->op->name);
+    return false;
+}
+
+/* "attn.in_proj_weight[0:64]" */
+static bool is_slice(const char *key)
+{
+    const char *open = strrchr(key, '[');
+    return open && strchr(open, ':') && key[strlen(key) - 1] == ']';
+}
+
+static const char *override_key(Cx *cx, const Yaml *y)
+{
+    const char *key = read_word(cx, y, "the name of a weights tensor");
+    if (!key || !is_slice(key))
+        return key;
+    diag_error(cx->diags, y->place, "E0404", "a slice of a weights tensor ('%.60s') is not "
+               "supported yet", key);
+    diag_help(cx->diags, "store the slice as a tensor of its own in the weights file");
+    return NULL;
+}
+
+static const Param *param_with_key(const Node *n, const char *key)
+{
+    for (int i = 0; i < n->n_param; i++)
+        if (str_eq(n->param[i].key, key))
+            return &n->param[i];
+    return NULL;
+}
+
+/* A tensor used twice is shared weights: fine between equal operators with equal shapes. */
+static bool check_sharing(Model *m, const Node *n, const Param *p)
+{
+    Node *first = map_get(m->keys, p->key);
+    if (!first) {
+        map_put(m->keys, p->key, (void *)n);
+        return true;
+    }
+    const Param *theirs = param_with_key(first, p->key);
+    if (first->op == n->op && str_eq(p->role, theirs->role) &&
+        shape_equal(&p->shape, &theirs->shape) && (first != n || p == theirs))
+        return true;
+    Arena *a = m->cx->perm;
+    diag_error(m->cx->diags, n->place, "E0420",
+               "'%s' and '%s' cannot share the weights '%.200s': %s %s %s here, %s %s %s there",
+               n->out->name, first->out->name, p->key, n->op->name, p->role,
+               shape_text(a, &p->shape), first->op->name, theirs->role,
+               shape_text(a, &theirs->shape));
+    diag_note(m->cx->diags, first->place, "'%s' is here", first->out->name);
+    diag_help(m->cx->diags, "give one of them another 'path'");
+    return false;
+}
+
+void model_params(Model *m, Node *n, const Yaml *weights)
+{
+    Cx *cx = m->cx;
+    if (weights && (!read_map(cx, weights, "'weights'", "{weight: enc.w, bias: enc.b}") ||
+                    !check_roles(cx, n, weights)))
+        return;
+    for (int i = 0; i < n->n_param; i++) {
+        Param *p = &n->param[i];
+        const Yaml *given = weights ? yaml_get(weights, p->role) : NULL;
+        p->key = given ? override_key(cx, given)
+                       : bind_key(cx->perm, m->graph->bind, n->path, p->role);
+        if (!p->key || !check_sharing(m, n, p))
+            return;
+    }
+}

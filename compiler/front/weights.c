@@ -1,0 +1,309 @@
+/* weights: reading safetensors files without reading their tensors.
+ *
+ * A file is a 64-bit little-endian header length, a JSON header, and the data:
+ *
+ *     {"conv1.weight": {"dtype": "F32", "shape": [96, 3, 11, 11], "data_offsets": [0, 139392]}}
+ *
+ * The file is mapped; only its header is touched here. The format is held to the letter: tensors
+ * cover the data exactly, without holes or overlap, each name once, so that every accepted file
+ * has one meaning. Tensors come in the order of their data, and are not necessarily aligned.
+ */
+#include "front/front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LENGTH_BYTES 8
+#define METADATA "__metadata__"
+
+struct Weights {
+    Bytes file, data;              /* the whole mapping; what comes after the header */
+    WeightTensor *tensor;
+    size_t count, cap;
+    Map *by_key;                   /* to WeightTensor */
+    const char *path;
+};
+
+typedef struct TypeSize {
+    const char *name;
+    int64_t bytes;
+} TypeSize;
+
+static const TypeSize types[] = {
+    {"F64", 8},     {"F32", 4},     {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4},
+    {"I16", 2},     {"I8", 1},      {"U64", 8}, {"U32", 4},  {"U16", 2}, {"U8", 1},
+    {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"BOOL", 1},
+};
+
+static Place file_place(const Weights *w)
+{
+    return (Place){.file = w->path};
+}
+
+/* 0: unknown. */
+static int64_t type_bytes(const char *name)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return types[i].bytes;
+    return 0;
+}
+
+static bool read_shape_field(Json *j, Shape *shape)
+{
+    bool first = true;
+    shape->rank = 0;
+    json_take(j, '[');
+    while (json_next(j, ']', &first)) {
+        if (shape->rank == MAX_RANK)
+            return json_fail(j, "a tensor has more than 6 dimensions");
+        if (!json_uint(j, &shape->dim[shape->rank]))
+            return false;
+        shape->rank++;
+    }
+    return j->problem == NULL;
+}
+
+/* Fields of one tensor; each exactly once. offsets are relative to the data. */
+static bool read_info(Json *j, WeightTensor *t, int64_t offset[2])
+{
+    enum { DTYPE = 1, SHAPE = 2, OFFSETS = 4, ALL = 7 };
+    unsigned seen = 0;
+    bool first = true;
+    json_take(j, '{');
+    while (json_next(j, '}', &first)) {
+        const char *field = json_string(j);
+        if (field == NULL || !json_take(j, ':'))
+            return false;
+        unsigned bit = str_eq(field, "dtype") ? DTYPE : str_eq(field, "shape") ? SHAPE
+                       : str_eq(field, "data_offsets") ? OFFSETS : 0;
+        if (bit == 0 || (seen & bit) != 0)
+            return json_fail(j, bit == 0 ? "unknown field of a tensor" : "a field comes twice");
+        seen |= bit;
+        if (bit == DTYPE)
+            t->type = json_string(j);
+        else if (bit == SHAPE)
+            read_shape_field(j, &t->shape);
+        else if (json_take(j, '[') && json_uint(j, &offset[0]) && json_take(j, ',') &&
+                 json_uint(j, &offset[1]))
+            json_take(j, ']');
+        if (j->problem != NULL)
+            return false;
+    }
+    if (j->problem == NULL && seen != ALL)
+        json_fail(j, "a tensor lacks dtype, shape or data_offsets");
+    return j->problem == NULL;
+}
+
+/* __metadata__: a map of strings, of no meaning here. */
+static bool skip_metadata(Json *j)
+{
+    bool first = true;
+    Map *seen = map_new(j->arena);
+    json_take(j, '{');
+    while (json_next(j, '}', &first)) {
+        const char *key = json_string(j);
+        if (key == NULL || !json_take(j, ':') || json_string(j) == NULL)
+            return false;
+        if (map_get(seen, key) != NULL)
+            return json_fail(j, "a key of __metadata__ comes twice");
+        if (map_count(seen) == WEIGHTS_MAX_TENSORS)
+            return json_fail(j, "more than 65536 entries in __metadata__");
+        map_put(seen, key, j);
+    }
+    return j->problem == NULL;
+}
+
+/* The tensor's offsets lie in the data and span what its shape and type need. */
+static bool check_span(Cx *cx, const Weights *w, const WeightTensor *t, const int64_t offset[2])
+{
+    int64_t bytes = type_bytes(t->type);
+    if (bytes == 0) {
+        diag_error(cx->diags, file_place(w), "E0207", "tensor '%s' has the unknown type '%s'",
+                   t->key, t->type);
+        return false;
+    }
+    bool fits = true;
+    for (int i = 0; i < t->shape.rank; i++)
+        fits = fits && checked_mul(bytes, t->shape.dim[i], &bytes);
+    if (!fits || offset[0] > offset[1] || offset[1] - offset[0] != bytes) {
+        diag_error(cx->diags, file_place(w), "E0208",
+                   "tensor '%s' of type %s and shape %s does not fill its bytes %lld to %lld",
+                   t->key, t->type, shape_text(cx->temp, &t->shape), (long long)offset[0],
+                   (long long)offset[1]);
+        return false;
+    }
+    if ((uint64_t)offset[1] > w->data.size) {
+        diag_error(cx->diags, file_place(w), "E0208",
+                   "tensor '%s' ends at byte %lld of the data, which has only %zu: the file is "
+                   "cut off", t->key, (long long)offset[1], w->data.size);
+        return false;
+    }
+    return true;
+}
+
+static bool add_tensor(Cx *cx, Weights *w, Json *j, const char *key)
+{
+    WeightTensor t = {.key = key};
+    int64_t offset[2] = {0, 0};
+    if (!read_info(j, &t, offset))
+        return false;
+    if (w->count == WEIGHTS_MAX_TENSORS)
+        return json_fail(j, "more than 65536 tensors");
+    if (!check_span(cx, w, &t, offset))
+        return false;
+    t.data = (Bytes){w->data.data + offset[0], (size_t)(offset[1] - offset[0])};
+    w->tensor = arena_grow(cx->perm, w->tensor, w->count, w->count + 1, &w->cap, sizeof t);
+    w->tensor[w->count++] = t;
+    return true;
+}
+
+static bool read_header(Cx *cx, Weights *w, Json *j)
+{
+    bool first = true;
+    json_take(j, '{');
+    while (json_next(j, '}', &first)) {
+        const char *key = json_string(j);
+        if (key == NULL || !json_take(j, ':'))
+            return false;
+        if (map_get(w->by_key, key) != NULL) {
+            diag_error(cx->diags, file_place(w), "E0210", "tensor '%s' is there twice", key);
+            return false;
+        }
+        map_put(w->by_key, key, w);        /* seen; the tensor follows when all are in order */
+        if (!(str_eq(key, METADATA) ? skip_metadata(j) : add_tensor(cx, w, j, key)))
+            return false;
+    }
+    return json_end(j);
+}
+
+static int compare_data(const void *a, const void *b)
+{
+    const WeightTensor *x = a, *y = b;
+    if (x->data.data != y->data.data)
+        return x->data.data < y->data.data ? -1 : 1;
+    if (x->data.size != y->data.size)
+        return x->data.size < y->data.size ? -1 : 1;
+    return strcmp(x->key, y->key);
+}
+
+/* Tensors in the order of their data, each beginning where the one before it ends. */
+static bool check_coverage(Cx *cx, Weights *w)
+{
+    if (w->count > 0)
+        qsort(w->tensor, w->count, sizeof *w->tensor, compare_data);
+    size_t end = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const WeightTensor *t = &w->tensor[i];
+        size_t start = (size_t)(t->data.data - w->data.data);
+        if (start != end) {
+            diag_error(cx->diags, file_place(w), "E0209", start < end
+                       ? "tensor '%s' begins at byte %zu of the data, inside another one"
+                       : "the bytes before tensor '%s' at byte %zu of the data are unused",
+                       t->key, start);
+            return false;
+        }
+        end = start + t->data.size;
+    }
+    if (end != w->data.size) {
+        diag_error(cx->diags, file_place(w), "E0209",
+                   "the data has %zu bytes, but the tensors use only %zu", w->data.size, end);
+        return false;
+    }
+    return true;
+}
+
+static bool report_json(Cx *cx, const Weights *w, const Json *j)
+{
+    if (str_eq(j->problem, "expected"))
+        diag_error(cx->diags, file_place(w), "E0206", "at byte %zu of the header: expected '%c'",
+                   j->at, j->expected);
+    else if (j->problem != NULL)
+        diag_error(cx->diags, file_place(w), "E0206", "at byte %zu of the header: %s", j->at,
+                   j->problem);
+    return false;
+}
+
+/* Splits the file into header and data; *length is the header's. */
+static bool split_file(Cx *cx, Weights *w, size_t *length)
+{
+    const uint8_t *b = w->file.data;
+    if (w->file.size < LENGTH_BYTES) {
+        diag_error(cx->diags, file_place(w), "E0201", "%zu bytes are no safetensors file",
+                   w->file.size);
+        return false;
+    }
+    uint64_t n = 0;
+    for (int i = LENGTH_BYTES; i-- > 0;)
+        n = n << 8 | b[i];
+    size_t rest = w->file.size - LENGTH_BYTES;
+    if (n > WEIGHTS_MAX_HEADER) {
+        diag_error(cx->diags, file_place(w), "E0202",
+                   "not a safetensors file: its header would have %llu bytes, the limit is %d",
+                   (unsigned long long)n, WEIGHTS_MAX_HEADER);
+        if (memcmp(b, "PK\3\4", 4) == 0)
+            diag_help(cx->diags, "this is a zip archive (.pt, .npz?): in Python, "
+                      "safetensors.torch.save_file(state_dict, path) writes the right format");
+        return false;
+    }
+    if (n > rest) {
+        diag_error(cx->diags, file_place(w), "E0201",
+                   "the header should have %llu bytes, but the file ends after %zu",
+                   (unsigned long long)n, rest);
+        return false;
+    }
+    *length = (size_t)n;
+    w->data = (Bytes){b + LENGTH_BYTES + n, rest - (size_t)n};
+    return true;
+}
+
+static bool read_file(Cx *cx, Weights *w)
+{
+    size_t length;
+    if (!split_file(cx, w, &length))
+        return false;
+    Json j = json_start(cx->perm, (const char *)w->file.data + LENGTH_BYTES, length);
+    if (length > 0 && j.text[0] != '{')
+        json_fail(&j, "the header must begin with '{'");
+    if (!read_header(cx, w, &j))
+        return report_json(cx, w, &j);
+    return check_coverage(cx, w);
+}
+
+Weights *weights_open(Cx *cx, const char *path)
+{
+    Weights *w = NEW(cx->perm, Weights);
+    w->path = arena_strdup(cx->perm, path);
+    w->by_key = map_new(cx->perm);
+    if (!file_map(cx, path, &w->file))
+        return NULL;
+    if (!read_file(cx, w)) {
+        file_unmap(w->file);
+        return NULL;
+    }
+    for (size_t i = 0; i < w->count; i++)
+        map_put(w->by_key, w->tensor[i].key, &w->tensor[i]);
+    map_put(w->by_key, METADATA, NULL);    /* a key of the header, but no tensor */
+    return w;
+}
+
+void weights_close(Weights *w)
+{
+    file_unmap(w->file);
+    w->file = w->data = (Bytes){(const uint8_t *)"", 0};
+}
+
+int weights_count(const Weights *w)
+{
+    return (int)w->count;
+}
+
+const WeightTensor *weights_at(const Weights *w, int i)
+{
+    return &w->tensor[i];
+}
+
+const WeightTensor *weights_find(const Weights *w, const char *key)
+{
+    return map_get(w->by_key, key);
+}

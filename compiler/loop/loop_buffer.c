@@ -1,0 +1,92 @@
+/* loop_buffer: scalar types, buffers and where their elements lie.
+ *
+ * example: x: f32[1, 24~8, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16] has the physical
+ * extents [1, 2, 15, 15, 16]: 24 channels in two blocks of 16, rows and columns with a halo.
+ *
+ * contract: sizes of any buffer are defined, saturated at INT64_MAX on overflow; whether the
+ * storage map fits the dimensions is loop_verify's business.
+ */
+#include "loop/loop.h"
+
+size_t scalar_bytes(ScalarType t)
+{
+    return t == TYPE_F64 ? 8 : 4;
+}
+
+const char *scalar_name(ScalarType t)
+{
+    switch (t) {
+    case TYPE_F32: return "f32";
+    case TYPE_F64: return "f64";
+    case TYPE_I32: return "i32";
+    }
+    return "?";
+}
+
+/* A block (mod) always has its full length, so that a vector of it can be read and written. */
+static int64_t storage_extent(const Buffer *b, const StorageDim *s)
+{
+    if (s->mod > 0)
+        return s->mod;
+    if (s->div <= 0 || s->dim < 0 || s->dim >= b->rank)
+        return 0;
+    const Dim *d = &b->dim[s->dim];
+    return floor_div(d->extent + d->hi + s->add - 1, s->div) + 1;
+}
+
+int buffer_physical(const Buffer *b, int64_t extent[MAX_DIMS])
+{
+    if (b->n_storage == 0) {
+        for (int i = 0; i < b->rank; i++)
+            extent[i] = b->dim[i].lo + b->dim[i].extent + b->dim[i].hi;
+        return b->rank;
+    }
+    for (int i = 0; i < b->n_storage; i++)
+        extent[i] = storage_extent(b, &b->storage[i]);
+    return b->n_storage;
+}
+
+int buffer_indices(const Buffer *b, bool physical)
+{
+    return physical && b->kind != BUF_LOCAL && b->n_storage > 0 ? b->n_storage : b->rank;
+}
+
+int64_t buffer_elements(const Buffer *b)
+{
+    int64_t extent[MAX_DIMS], product = 1;
+    int n = buffer_physical(b, extent);
+
+    for (int i = 0; i < n; i++) {
+        if (!checked_mul(product, extent[i], &product))
+            return INT64_MAX;
+    }
+    return product;
+}
+
+int64_t buffer_bytes(const Buffer *b)
+{
+    int64_t bytes;
+
+    if (!checked_mul(buffer_elements(b), b->lanes > 1 ? b->lanes : 1, &bytes)
+        || !checked_mul(bytes, (int64_t)scalar_bytes(b->type), &bytes))
+        return INT64_MAX;
+    return bytes;
+}
+
+bool buffer_same_layout(const Buffer *a, const Buffer *b)
+{
+    if (a->type != b->type || a->lanes != b->lanes || a->rank != b->rank
+        || a->n_storage != b->n_storage)
+        return false;
+    for (int i = 0; i < a->rank; i++) {
+        const Dim *x = &a->dim[i], *y = &b->dim[i];
+        if (x->extent != y->extent || x->lo != y->lo || x->hi != y->hi || x->zero != y->zero)
+            return false;
+    }
+    for (int i = 0; i < a->n_storage; i++) {
+        const StorageDim *x = &a->storage[i], *y = &b->storage[i];
+        if (x->dim != y->dim || x->add != y->add || x->div != y->div || x->mod != y->mod)
+            return false;
+    }
+    return true;
+}

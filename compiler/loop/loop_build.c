@@ -1,0 +1,99 @@
+/* loop_build: the cursor that naive nests are written with.
+ *
+ * example: Builder b = build_kernel(k); const Var *i = build_for(&b, "i", 8);
+ *          build_store(&b, y, &(Index){...}, e); build_end(&b, 1);
+ *
+ * contract: what is built is appended to the kernel; accesses are logical. An `if` without
+ * conditions is no statement, yet counts as a level, so that callers need not tell the cases apart.
+ */
+#include "loop/loop.h"
+
+#include <assert.h>
+
+#define BUILDER_DEPTH ((int)(sizeof((Builder *)NULL)->at / sizeof(Body *)))
+
+Builder build_kernel(Kernel *k)
+{
+    return (Builder){.arena = k->arena, .at = {&k->body}, .depth = 0};
+}
+
+static void build_open(Builder *b, Body *body)
+{
+    assert(b->depth + 1 < BUILDER_DEPTH);
+    b->at[++b->depth] = body;
+}
+
+static void build_add(Builder *b, Stmt *s)
+{
+    body_add(b->at[b->depth], s);
+}
+
+const Var *build_for(Builder *b, const char *name, int64_t extent)
+{
+    Var *v = NEW(b->arena, Var);
+    Stmt *s = stmt_for(b->arena, v, LOOP_SERIAL);
+
+    v->name = arena_strdup(b->arena, name);
+    v->extent = extent;
+    build_add(b, s);
+    build_open(b, &s->body);
+    return v;
+}
+
+void build_if(Builder *b, const Cond *c, int n)
+{
+    if (n == 0) {
+        build_open(b, b->at[b->depth]);
+        return;
+    }
+    Stmt *s = stmt_if(b->arena, c, n);
+    build_add(b, s);
+    build_open(b, &s->body);
+}
+
+void build_end(Builder *b, int levels)
+{
+    assert(levels <= b->depth);
+    b->depth -= levels;
+}
+
+void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e)
+{
+    build_add(b, stmt_store(b->arena, buf, index, buf->rank, e));
+}
+
+void build_note(Builder *b, const char *text)
+{
+    build_add(b, stmt_note(b->arena, text));
+}
+
+/* `name`, or name_1, name_2, ... where a kernel of several layers has one already. */
+Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent)
+{
+    Buffer *s = NEW(k->arena, Buffer);
+    Buffer **grown = NEW_ARRAY(k->arena, Buffer *, k->n_buffers + 1);
+
+    s->name = arena_strdup(k->arena, name);
+    for (int i = 1; kernel_buffer(k, s->name) != NULL; i++)
+        s->name = arena_printf(k->arena, "%s_%d", name, i);
+    s->kind = BUF_SCRATCH;
+    s->type = t;
+    s->lanes = 1;
+    s->rank = rank;
+    for (int i = 0; i < rank; i++)
+        s->dim[i].extent = extent[i];
+    for (int i = 0; i < k->n_buffers; i++)
+        grown[i] = k->buffer[i];
+    grown[k->n_buffers++] = s;
+    k->buffer = grown;
+    return s;
+}
+
+Buffer *kernel_buffer(const Kernel *k, const char *name)
+{
+    for (int i = 0; i < k->n_buffers; i++) {
+        if (str_eq(k->buffer[i]->name, name))
+            return k->buffer[i];
+    }
+    return NULL;
+}

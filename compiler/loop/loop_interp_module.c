@@ -1,0 +1,64 @@
+/* loop_interp_module: runs a module step by step.
+ *
+ * example: the steps conv1, relu1 with the values x (input), a (activation), y (output) are two
+ * calls of kernel_interpret; a lies at its offset in the arena once the module is planned.
+ *
+ * contract: the module has passed module_verify. Memory of the plan is used as planned, so that a
+ * wrong plan shows in the results; all of it holds NaN (or -1) before the first step.
+ */
+#include "loop/loop.h"
+
+#include <string.h>
+
+static void *memory_new(Cx *cx, int64_t bytes)
+{
+    void *p = arena_alloc(cx->temp, (size_t)bytes);
+
+    memset(p, 0xff, (size_t)bytes);
+    return p;
+}
+
+/* Where each value lives, parallel to m->value. */
+static void **memory_assign(Cx *cx, const Module *m, const ModuleRun *run)
+{
+    void **memory = NEW_ARRAY(cx->temp, void *, m->n_values);
+    char *arena = memory_new(cx, m->arena_bytes);
+    int n_inputs = 0, n_outputs = 0;
+
+    for (int i = 0; i < m->n_values; i++) {
+        const Value *v = m->value[i];
+        switch (v->kind) {
+        case VALUE_INPUT: memory[i] = run->input[n_inputs++]; break;
+        case VALUE_OUTPUT: memory[i] = run->output[n_outputs++]; break;
+        case VALUE_WEIGHT:           /* kernels only read it */
+            memory[i] = (void *)(uintptr_t)run->weight(run->user, v);
+            break;
+        case VALUE_ACTIVATION: case VALUE_SCRATCH:
+            memory[i] = v->offset >= 0 ? arena + v->offset
+                                       : memory_new(cx, buffer_bytes(&v->shape));
+            break;
+        }
+    }
+    return memory;
+}
+
+bool module_interpret(Cx *cx, const Module *m, const ModuleRun *run)
+{
+    void **memory = memory_assign(cx, m, run);
+
+    for (int i = 0; i < m->n_steps; i++) {
+        const Step *s = &m->step[i];
+        void *arg[sizeof s->arg / sizeof s->arg[0]] = {NULL};
+        for (int k = 0; k < s->kernel->n_buffers; k++) {
+            for (int v = 0; v < m->n_values; v++) {
+                if (m->value[v] == s->arg[k])
+                    arg[k] = memory[v];
+            }
+        }
+        if (!kernel_interpret(cx, s->kernel, arg))
+            return false;
+        if (run->after != NULL)
+            run->after(run->user, i, arg);
+    }
+    return true;
+}

@@ -1,0 +1,284 @@
+/* loop_map: walking, rewriting and copying kernels.
+ *
+ * example: body_copy(a, body, i, index_const(3)) is the fourth turn of an unrolled loop i.
+ *
+ * contract: expressions are rebuilt, never changed; what no rewrite touches stays shared. A copy
+ * has loop variables, names and locals of its own, so that both may stand in one kernel.
+ */
+#include "loop/loop.h"
+
+const Expr *expr_map(Arena *a, const Expr *e, ExprMap f, void *user)
+{
+    const Expr *arg[4];
+    int n = expr_args(e);
+    bool changed = false;
+
+    for (int i = 0; i < n; i++) {
+        arg[i] = expr_map(a, e->arg[i], f, user);
+        changed |= arg[i] != e->arg[i];
+    }
+    if (changed) {
+        Expr *copy = NEW(a, Expr);
+        *copy = *e;
+        for (int i = 0; i < n; i++)
+            copy->arg[i] = arg[i];
+        e = copy;
+    }
+    const Expr *replacement = f(user, e);
+    return replacement != NULL ? replacement : e;
+}
+
+void body_visit(Body b, StmtVisit f, void *user)
+{
+    for (Stmt *s = b.first; s != NULL; s = s->next) {
+        f(user, s);
+        body_visit(s->body, f, user);
+    }
+}
+
+static void expr_visit(const Expr *e, ExprVisit f, void *user)
+{
+    for (int i = 0; i < expr_args(e); i++)
+        expr_visit(e->arg[i], f, user);
+    f(user, e);
+}
+
+void stmt_visit_exprs(const Stmt *s, ExprVisit f, void *user)
+{
+    if (s->expr != NULL)
+        expr_visit(s->expr, f, user);
+}
+
+void body_map_exprs(Arena *a, Body *b, ExprMap f, void *user)
+{
+    for (Stmt *s = b->first; s != NULL; s = s->next) {
+        if (s->expr != NULL)
+            s->expr = expr_map(a, s->expr, f, user);
+        body_map_exprs(a, &s->body, f, user);
+    }
+}
+
+/* ---- renaming: what a copied or substituted body has instead of a variable, name or local */
+typedef struct Rename {
+    const void *from;                /* a Var, Name or Buffer */
+    Index by;                        /* instead of a Var */
+    const Name *name;                /* instead of a Name */
+    Buffer *local;                   /* instead of a Buffer */
+    const struct Rename *next;       /* from inner to outer */
+} Rename;
+
+typedef struct RenameCx {
+    Arena *arena;
+    const Rename *renames;
+    Map *taken;                      /* spellings in use, to make unique ones; or NULL */
+} RenameCx;
+
+static const Rename *rename_find(const RenameCx *cx, const void *from)
+{
+    const Rename *r = cx->renames;
+
+    while (r != NULL && r->from != from)
+        r = r->next;
+    return r;
+}
+
+static void rename_add(RenameCx *cx, Rename rename)
+{
+    Rename *r = NEW(cx->arena, Rename);
+
+    *r = rename;
+    r->next = cx->renames;
+    cx->renames = r;
+}
+
+static Buffer *buffer_rename(const RenameCx *cx, Buffer *b)
+{
+    const Rename *r = rename_find(cx, b);
+
+    return r != NULL ? r->local : b;
+}
+
+/* All variables at once: what replaces one variable may mention another that is replaced. */
+static Index index_rename(const RenameCx *cx, Index x)
+{
+    bool changed = false;
+
+    for (int i = 0; i < x.n; i++)
+        changed |= rename_find(cx, x.term[i].var) != NULL;
+    if (!changed)
+        return x;
+    Index sum = index_const(x.c);
+    for (int i = 0; i < x.n; i++) {
+        const Rename *r = rename_find(cx, x.term[i].var);
+        Index by = r != NULL ? r->by : index_var(cx->arena, x.term[i].var);
+        sum = index_add(cx->arena, sum, index_scale(cx->arena, by, x.term[i].coef));
+    }
+    return sum;
+}
+
+/* The renamed indices, or the old array when none changes. */
+static const Index *indices_rename(const RenameCx *cx, const Index *index, int n)
+{
+    Index *copy = NULL;
+
+    for (int i = 0; i < n; i++) {
+        Index x = index_rename(cx, index[i]);
+        if (copy == NULL && x.term == index[i].term && x.c == index[i].c)
+            continue;
+        if (copy == NULL) {
+            copy = NEW_ARRAY(cx->arena, Index, n);
+            for (int k = 0; k < n; k++)
+                copy[k] = index[k];
+        }
+        copy[i] = x;
+    }
+    return copy != NULL ? copy : index;
+}
+
+static const Expr *expr_rename(void *user, const Expr *e)
+{
+    const RenameCx *cx = user;
+
+    if (e->kind == EXPR_NAME) {
+        const Rename *r = rename_find(cx, e->name);
+        return r != NULL ? expr_name(cx->arena, r->name) : NULL;
+    }
+    if (e->kind != EXPR_LOAD)
+        return NULL;
+    Buffer *buffer = buffer_rename(cx, e->buffer);
+    const Index *index = indices_rename(cx, e->index, e->n_index);
+    if (buffer == e->buffer && index == e->index)
+        return NULL;
+    Expr *copy = NEW(cx->arena, Expr);
+    *copy = *e;
+    copy->buffer = buffer;
+    copy->index = index;
+    return copy;
+}
+
+/* Rename what a statement uses; what it defines is the caller's. */
+static void stmt_rename(RenameCx *cx, Stmt *s)
+{
+    if (s->expr != NULL)
+        s->expr = expr_map(cx->arena, s->expr, expr_rename, cx);
+    s->index = indices_rename(cx, s->index, s->n_index);
+    for (int i = 0; i < s->n_cond; i++)
+        s->cond[i].index = index_rename(cx, s->cond[i].index);
+    if (s->kind == STMT_STORE)
+        s->buffer = buffer_rename(cx, s->buffer);
+    const Rename *r = s->kind == STMT_SET ? rename_find(cx, s->name) : NULL;
+    if (r != NULL)
+        s->name = r->name;
+}
+
+/* Loops beside each other may share a spelling, nested ones may not. */
+static bool loop_name_in_scope(const RenameCx *cx, const char *name)
+{
+    for (const Rename *r = cx->renames; r != NULL; r = r->next) {
+        if (r->by.n > 0 && str_eq(r->by.term[0].var->name, name))
+            return true;
+    }
+    return false;
+}
+
+/* The spelling of a fresh definition: `name`, or where that is taken name_1, name_2, ... */
+static const char *name_spell(const RenameCx *cx, const char *name, bool is_loop)
+{
+    const char *spelling = name;
+
+    if (cx->taken == NULL || (is_loop && !loop_name_in_scope(cx, name)))
+        return name;
+    int *count = map_get(cx->taken, name);
+    if (count == NULL) {
+        map_put(cx->taken, name, NEW(cx->arena, int));
+        return name;
+    }
+    while (map_get(cx->taken, spelling) != NULL)
+        spelling = arena_printf(cx->arena, "%s_%d", name, ++*count);
+    map_put(cx->taken, spelling, NEW(cx->arena, int));
+    return spelling;
+}
+
+/* A fresh Var, Name or local for what the statement defines. */
+static void stmt_redefine(RenameCx *cx, Stmt *s)
+{
+    if (s->kind == STMT_FOR) {
+        Var *v = NEW(cx->arena, Var);
+        *v = *s->var;
+        v->name = name_spell(cx, v->name, true);
+        rename_add(cx, (Rename){.from = s->var, .by = index_var(cx->arena, v)});
+        s->var = v;
+    } else if (s->kind == STMT_LET || s->kind == STMT_VAR) {
+        Name *n = NEW(cx->arena, Name);
+        *n = *s->name;
+        n->name = name_spell(cx, n->name, false);
+        rename_add(cx, (Rename){.from = s->name, .name = n});
+        s->name = n;
+    } else if (s->kind == STMT_LOCAL) {
+        Buffer *b = NEW(cx->arena, Buffer);
+        *b = *s->buffer;
+        b->name = name_spell(cx, b->name, false);
+        rename_add(cx, (Rename){.from = s->buffer, .local = b});
+        s->buffer = b;
+    }
+}
+
+static Body body_rename_copy(RenameCx *cx, Body b)
+{
+    const Rename *outer = cx->renames;
+    Body copy = {NULL, NULL};
+
+    for (const Stmt *s = b.first; s != NULL; s = s->next) {
+        const Rename *before = cx->renames;
+        Stmt *c = NEW(cx->arena, Stmt);
+        *c = *s;
+        stmt_rename(cx, c);
+        stmt_redefine(cx, c);
+        c->body = body_rename_copy(cx, s->body);
+        if (s->kind == STMT_FOR)
+            cx->renames = before;
+        body_add(&copy, c);
+    }
+    cx->renames = outer;
+    return copy;
+}
+
+Body body_copy(Arena *a, Body b, const Var *v, Index by)
+{
+    RenameCx cx = {a, NULL, NULL};
+
+    if (v != NULL)
+        rename_add(&cx, (Rename){.from = v, .by = by});
+    return body_rename_copy(&cx, b);
+}
+
+static void stmt_subst(void *user, Stmt *s)
+{
+    stmt_rename(user, s);
+}
+
+void body_subst(Arena *a, Body *b, const Var *v, Index by)
+{
+    RenameCx cx = {a, NULL, NULL};
+
+    rename_add(&cx, (Rename){.from = v, .by = by});
+    body_visit(*b, stmt_subst, &cx);
+}
+
+static void name_take_loop(void *user, Stmt *s)
+{
+    RenameCx *cx = user;
+
+    if (s->kind == STMT_FOR)
+        map_put(cx->taken, s->var->name, NEW(cx->arena, int));
+}
+
+void kernel_unique_names(Kernel *k)
+{
+    RenameCx cx = {k->arena, NULL, map_new(k->arena)};
+
+    for (int i = 0; i < k->n_buffers; i++)
+        map_put(cx.taken, k->buffer[i]->name, NEW(k->arena, int));
+    body_visit(k->body, name_take_loop, &cx);
+    k->body = body_rename_copy(&cx, k->body);
+}

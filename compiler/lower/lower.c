@@ -1,0 +1,258 @@
+/* lower: one kernel for each group of nodes, and the module that calls them in order.
+ *
+ *   conv1{group: conv1, algo: direct} relu1{group: conv1, layout: c16 pad 1,1,1,1}
+ *   -> kernel conv1(in x, weight w, weight b, out y, scratch acc): zero y's halo;
+ *      conv into acc; relu from acc into y
+ *
+ * contract: every value is unplanned (offset -1); kernels are naive and verified by the runner.
+ * Buffers of a kernel come in the order in, weight, out, scratch. Values that stay inside a group
+ * are scratch with the shape of the group's output, which lets scheduling keep them in registers.
+ */
+#include <string.h>
+
+#include "lower/lower.h"
+
+typedef struct GroupCx {           /* lowering one group */
+    Lower *lower;
+    const Group *group;
+    Kernel *kernel;
+    Step *step;
+    Map *buffers;                  /* tensor name -> Buffer */
+    bool failed;
+} GroupCx;
+
+static const Tensor *group_out(const GroupCx *gc)
+{
+    return gc->group->node[gc->group->n_nodes - 1]->out;
+}
+
+static void report_too_many(GroupCx *gc)
+{
+    const Node *first = gc->group->node[0];
+    if (!gc->failed) {
+        diag_error(gc->lower->cx->diags, first->place, "E0707",
+                   "the kernel of '%s' needs more than %d buffers", first->out->name, MAX_ARGS);
+        diag_help(gc->lower->cx->diags, "split its group");
+    }
+    gc->failed = true;
+}
+
+/* Short names keep kernels readable: x, x2, x3 for inputs, w and b for weights, y for the output.
+ * Naive nests name no loop like that. */
+static const char *buffer_name(GroupCx *gc, const char *stem)
+{
+    const char *name = stem;
+    for (int i = 2; kernel_buffer(gc->kernel, name); i++)
+        name = arena_printf(gc->lower->arena, "%s%d", stem, i);
+    return name;
+}
+
+static Buffer *buffer_add(GroupCx *gc, BufferKind kind, const char *stem, const Buffer *shape,
+                          Value *value)
+{
+    Kernel *k = gc->kernel;
+    Arena *a = gc->lower->arena;
+    Buffer *b = NEW(a, Buffer);
+    *b = *shape;
+    b->name = buffer_name(gc, stem);
+    b->kind = kind;
+    b->type = gc->lower->options->type;
+    if (k->n_buffers >= MAX_ARGS) {
+        report_too_many(gc);
+        return b;
+    }
+    Buffer **grown = NEW_ARRAY(a, Buffer *, k->n_buffers + 1);
+    if (k->n_buffers > 0)
+        memcpy(grown, k->buffer, sizeof(*grown) * (size_t)k->n_buffers);
+    k->buffer = grown;
+    gc->step->arg[k->n_buffers] = value;
+    k->buffer[k->n_buffers++] = b;
+    return b;
+}
+
+static void buffer_of_tensor(GroupCx *gc, BufferKind kind, const char *stem, const Tensor *t)
+{
+    Buffer shape;
+    Lower *l = gc->lower;
+    if (map_get(gc->buffers, t->name))
+        return;
+    if (!layout_parse(l->cx, t, l->options->batch, &shape)) {
+        gc->failed = true;
+        return;
+    }
+    Value *v = value_of_tensor(l, t, &shape);
+    map_put(gc->buffers, t->name, buffer_add(gc, kind, stem, &shape, v));
+}
+
+/* A tensor inside the group takes the layout of the group's output where the shape is the same:
+ * then both live in the same registers. */
+static void buffer_of_inner(GroupCx *gc, const Tensor *t)
+{
+    Buffer shape;
+    Lower *l = gc->lower;
+    Tensor inner = *t;
+    if (!inner.layout && shape_equal(&t->shape, &group_out(gc)->shape))
+        inner.layout = group_out(gc)->layout;
+    if (!layout_parse(l->cx, &inner, l->options->batch, &shape))
+        gc->failed = true;
+    else
+        map_put(gc->buffers, t->name, buffer_add(gc, BUF_SCRATCH, "acc", &shape, NULL));
+}
+
+static Buffer *buffer_of_param(GroupCx *gc, const Param *p)
+{
+    Buffer shape = {.lanes = 1, .rank = p->shape.rank, .type = gc->lower->options->type};
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i].extent = p->shape.dim[i];
+    const char *stem = str_eq(p->role, "weight") ? "w" : str_eq(p->role, "bias") ? "b" : p->role;
+    return buffer_add(gc, BUF_WEIGHT, stem, &shape, value_of_param(gc->lower, p, &shape));
+}
+
+static bool is_inner(const GroupCx *gc, const Tensor *t)
+{
+    for (int i = 0; i < gc->group->n_nodes; i++)
+        if (gc->group->node[i]->out == t)
+            return true;
+    return false;
+}
+
+/* All parameters of the kernel in call order; nx[i] gets those of node i. */
+static void buffers_of_group(GroupCx *gc, NestCx *nx)
+{
+    const Group *g = gc->group;
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int j = 0; j < g->node[i]->n_in; j++)
+            if (!is_inner(gc, g->node[i]->in[j]))
+                buffer_of_tensor(gc, BUF_IN, "x", g->node[i]->in[j]);
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int j = 0; j < g->node[i]->n_param; j++)
+            nx[i].param[j] = buffer_of_param(gc, &g->node[i]->param[j]);
+    buffer_of_tensor(gc, BUF_OUT, "y", group_out(gc));
+    for (int i = 0; i < g->n_nodes - 1; i++)
+        buffer_of_inner(gc, g->node[i]->out);
+    for (int i = 0; i < g->n_nodes; i++) {
+        for (int j = 0; j < g->node[i]->n_in; j++)
+            nx[i].in[j] = map_get(gc->buffers, g->node[i]->in[j]->name);
+        nx[i].out = map_get(gc->buffers, g->node[i]->out->name);
+    }
+}
+
+static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
+{
+    bool other = n->op->nest_alternative != NULL;
+    nx->kernel = gc->kernel;
+    nx->arena = gc->lower->arena;
+    nx->node = n;
+    nx->type = gc->lower->options->type;
+    if (n->algo && !str_eq(n->algo, "direct") && !(other && str_eq(n->algo, "im2col"))) {
+        diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'",
+                   n->op->name, n->algo);
+        diag_help(gc->lower->cx->diags, other ? "write 'direct' or 'im2col'" : "write 'direct'");
+        return false;
+    }
+    if (other && !str_eq(n->algo, "direct"))
+        n->op->nest_alternative(nx);
+    else
+        n->op->nest(nx);
+    return true;
+}
+
+/* What nests asked for in kernel_scratch has no value yet. */
+static void values_of_scratch(GroupCx *gc)
+{
+    Kernel *k = gc->kernel;
+    if (k->n_buffers > MAX_ARGS) {
+        report_too_many(gc);
+        return;
+    }
+    for (int i = 0; i < k->n_buffers; i++) {
+        const Buffer *b = k->buffer[i];
+        if (!gc->step->arg[i])
+            gc->step->arg[i] =
+                value_new(gc->lower, VALUE_SCRATCH,
+                          arena_printf(gc->lower->cx->temp, "%s_%s", k->name, b->name), b);
+    }
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* "alexnet.yaml:21 conv3+relu3" */
+static const char *group_origin(const GroupCx *gc)
+{
+    const Node *first = gc->group->node[0];
+    const char *file = first->place.file ? first->place.file : gc->lower->graph->file;
+    Str s = str_new(gc->lower->arena);
+    str_printf(&s, "%s:%d", file ? base_name(file) : "-", first->place.line);
+    for (int i = 0; i < gc->group->n_nodes; i++)
+        str_printf(&s, "%c%s", i == 0 ? ' ' : '+', gc->group->node[i]->out->name);
+    return s.data;
+}
+
+static void group_labels(GroupCx *gc)
+{
+    Kernel *k = gc->kernel;
+    Lower *l = gc->lower;
+    const Group *g = gc->group;
+    k->name = name_unique(l->arena, l->kernel_names, g->label ? g->label : g->node[0]->out->name);
+    k->origin = group_origin(gc);
+    for (int i = 0; i < g->n_nodes; i++) {
+        OpCost cost = g->node[i]->op->cost(g->node[i]);
+        if (!checked_add(k->macs, cost.macs, &k->macs))
+            k->macs = INT64_MAX;
+        if (!checked_add(k->flops, cost.flops, &k->flops))
+            k->flops = INT64_MAX;
+        if (!k->schedule)
+            k->schedule = g->node[i]->schedule;
+    }
+}
+
+static bool group_lower(Lower *l, const Group *g, Step *step)
+{
+    GroupCx gc = {.lower = l, .group = g, .step = step};
+    NestCx *nx = NEW_ARRAY(l->cx->temp, NestCx, g->n_nodes);
+    gc.kernel = NEW(l->arena, Kernel);
+    gc.kernel->arena = l->arena;
+    gc.buffers = map_new(l->cx->temp);
+    step->kernel = gc.kernel;
+    group_labels(&gc);
+    buffers_of_group(&gc, nx);
+    if (gc.failed)
+        return false;
+    halo_zero(gc.kernel, nx[g->n_nodes - 1].out);
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!nest_of_node(&gc, &nx[i], g->node[i]))
+            return false;
+    values_of_scratch(&gc);
+    return !gc.failed;
+}
+
+Module *lower_graph(Cx *cx, Arena *a, const Graph *g, const LowerOptions *o)
+{
+    Lower l = {.cx = cx, .arena = a, .graph = g, .options = o};
+    Group **group;
+    Module *m = NEW(a, Module);
+    m->arena = a;
+    m->name = g->name;
+    m->row = o->row;
+    m->batch = o->batch;
+    m->type = o->type;
+    l.module = m;
+    l.kernel_names = map_new(a);
+    l.value_names = map_new(a);
+    l.tensor_value = map_new(a);
+    l.weight_value = map_new(a);
+    values_public(&l);
+    int n = groups_of_graph(&l, &group);
+    if (n < 0)
+        return NULL;
+    m->step = NEW_ARRAY(a, Step, n + 1);
+    m->n_steps = n;
+    for (int i = 0; i < n; i++)
+        if (!group_lower(&l, group[i], &m->step[i]))
+            l.failed = true;
+    return l.failed ? NULL : m;
+}

@@ -1,0 +1,157 @@
+/* Activations: relu, y = max(x, 0); softmax, y = exp(x - m) / s with the maximum m and the sum s
+ * of the exponentials along an axis.
+ *
+ * example: softmax {axis: 1} of [1e30, -1e30, 1000] is [1, 0, 0].
+ *
+ * contract: NaN passes through relu and spreads along softmax's axis; softmax of -infinity alone
+ * is NaN, as in PyTorch (-infinity - -infinity).
+ */
+#include "ops/ops.h"
+
+#include <math.h>
+
+/* ---- relu --------------------------------------------------------------------------------- */
+bool relu_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 1, MAX_RANK))
+        return false;
+    n->n_param = 0;
+    return op_set_output(cx, n, &n->in[0]->shape);
+}
+
+void relu_nest(NestCx *nx)
+{
+    Arena *a = nx->arena;
+    Index at[MAX_DIMS];
+    Builder b = build_kernel(nx->kernel);
+    nest_loops(&b, nx->out, at);
+    const Expr *x = expr_load(a, nx->in[0], at, nx->out->rank, 1);
+    build_store(&b, nx->out, at, expr_bin(a, BIN_MAX, x, nest_const(nx, 0)));
+    build_end(&b, nx->out->rank);
+}
+
+OpCost relu_cost(const Node *n)
+{
+    return op_cost(shape_count(&n->out->shape), 0, 1);
+}
+
+/* ---- softmax ------------------------------------------------------------------------------ */
+static int softmax_axis(const Node *n)
+{
+    int64_t axis = node_int(n, "axis");
+    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
+}
+
+bool softmax_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 2, MAX_RANK))
+        return false;
+    int rank = n->in[0]->shape.rank, axis = softmax_axis(n);
+    if (axis < 0 || axis >= rank) {
+        op_error(cx, n, "axis", "E0607", "axis %lld is not an axis of input %s",
+                 (long long)node_int(n, "axis"), shape_text(cx->temp, &n->in[0]->shape));
+        diag_help(cx->diags, "axes of rank %d are 1 to %d, or -%d to -1", rank, rank - 1,
+                  rank - 1);
+        return false;
+    }
+    if (axis == 0) {
+        op_error(cx, n, "axis", "E0607", "axis 0 is the batch; expected an axis within an item");
+        diag_help(cx->diags, "axis 1 is the first of an item");
+        return false;
+    }
+    n->n_param = 0;
+    return op_set_output(cx, n, &n->in[0]->shape);
+}
+
+typedef struct SoftmaxNest {
+    NestCx *nx;
+    Builder build;
+    int axis, rank;
+    Index all[MAX_DIMS];           /* of an element */
+    Index outer[MAX_DIMS];         /* without the axis */
+} SoftmaxNest;
+
+/* The loops over all axes but `axis`, in order; with_axis: then that one, innermost, named c.
+ * Returns how many it opened. */
+static int softmax_loops(SoftmaxNest *s, bool with_axis)
+{
+    const Buffer *y = s->nx->out;
+    int outer = 0;
+    for (int d = 0; d < s->rank; d++) {
+        if (d == s->axis)
+            continue;
+        const char *name = d == 0 ? "n" : arena_printf(s->nx->arena, "i%d", d);
+        s->all[d] = index_var(s->nx->arena, build_for(&s->build, name, y->dim[d].extent));
+        s->outer[outer++] = s->all[d];
+    }
+    if (!with_axis)
+        return outer;
+    s->all[s->axis] = index_var(s->nx->arena, build_for(&s->build, "c", y->dim[s->axis].extent));
+    return outer + 1;
+}
+
+static const Expr *element(const SoftmaxNest *s, Buffer *b)
+{
+    return expr_load(s->nx->arena, b, s->all, s->rank, 1);
+}
+
+static const Expr *line_value(const SoftmaxNest *s, Buffer *b)
+{
+    return expr_load(s->nx->arena, b, s->outer, s->rank - 1, 1);
+}
+
+static Buffer *line_scratch(const SoftmaxNest *s, const char *name)
+{
+    int64_t extent[MAX_DIMS];
+    int outer = 0;
+    for (int d = 0; d < s->rank; d++)
+        if (d != s->axis)
+            extent[outer++] = s->nx->out->dim[d].extent;
+    return kernel_scratch(s->nx->kernel, name, s->nx->type, outer, extent);
+}
+
+/* One value a line along the axis: first the neutral value, then max or sum of its elements. */
+static Buffer *reduce_nest(SoftmaxNest *s, const char *name, Buffer *from, bool maximum)
+{
+    Arena *a = s->nx->arena;
+    Buffer *to = line_scratch(s, name);
+    int open = softmax_loops(s, false);
+    build_store(&s->build, to, s->outer, nest_const(s->nx, maximum ? -HUGE_VAL : 0));
+    build_end(&s->build, open);
+
+    open = softmax_loops(s, true);
+    const Expr *x = element(s, from), *acc = line_value(s, to);
+    build_store(&s->build, to, s->outer,
+                maximum ? expr_bin(a, BIN_MAX, acc, x) : expr_bin(a, BIN_ADD, x, acc));
+    build_end(&s->build, open);
+    return to;
+}
+
+void softmax_nest(NestCx *nx)
+{
+    Arena *a = nx->arena;
+    SoftmaxNest s = {.nx = nx, .build = build_kernel(nx->kernel), .rank = nx->out->rank,
+                     .axis = softmax_axis(nx->node)};
+    int64_t extent[MAX_DIMS];
+    for (int d = 0; d < s.rank; d++)
+        extent[d] = nx->out->dim[d].extent;
+    Buffer *m = reduce_nest(&s, "m", nx->in[0], true);
+
+    Buffer *e = kernel_scratch(nx->kernel, "e", nx->type, s.rank, extent);
+    int open = softmax_loops(&s, true);
+    const Expr *shifted = expr_bin(a, BIN_SUB, element(&s, nx->in[0]), line_value(&s, m));
+    build_store(&s.build, e, s.all, expr_un(a, UN_EXP, shifted));
+    build_end(&s.build, open);
+
+    Buffer *sum = reduce_nest(&s, "s", e, false);
+    open = softmax_loops(&s, true);
+    build_store(&s.build, nx->out, s.all,
+                expr_bin(a, BIN_DIV, element(&s, e), line_value(&s, sum)));
+    build_end(&s.build, open);
+}
+
+/* Maximum, difference, sum and quotient, and about 12 operations for an exponential. */
+OpCost softmax_cost(const Node *n)
+{
+    return op_cost(shape_count(&n->out->shape), 0, 16);
+}

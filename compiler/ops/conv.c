@@ -1,0 +1,268 @@
+/* conv: y[n, oc, oy, ox] = b[oc] + sum over ic, ky, kx of
+ *   x[n, g*C/G + ic, oy*stride + ky*dilation - pad, ...] * w[oc, ic, ky, kx],   g = oc / (out/G),
+ * where x is zero outside; without oy and ky at rank 3.
+ *
+ * example: conv {out: 256, kernel: 5, pad: 2, groups: 2} over [N, 96, 27, 27] has weight
+ * [256, 48, 5, 5], bias [256] and gives [N, 256, 27, 27].
+ *
+ * contract: two nests of the same sums in the same order, ic before ky before kx, one fma a term:
+ * conv_nest reads x directly; conv_nest_im2col first copies every window into a matrix, whose
+ * zeros then take the place of the guards.
+ */
+#include "ops/ops.h"
+
+bool conv_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 3, 4))
+        return false;
+    const Shape *in = &n->in[0]->shape;
+    int64_t out = node_int(n, "out"), groups = node_int(n, "groups"), channels = in->dim[1];
+    if (channels % groups != 0) {
+        op_error(cx, n, "groups", "E0603", "%lld groups do not divide the %lld input channels",
+                 (long long)groups, (long long)channels);
+        return false;
+    }
+    if (out % groups != 0) {
+        op_error(cx, n, "out", "E0603", "%lld groups do not divide the %lld output channels",
+                 (long long)groups, (long long)out);
+        diag_help(cx->diags, "'out' must be a multiple of %lld", (long long)groups);
+        return false;
+    }
+    int64_t extent[2];
+    if (!window_infer(cx, n, false, extent))
+        return false;
+    Window w = node_window(n);
+    bool flat = in->rank == 3;
+    Shape weight = flat ? (Shape){3, {out, channels / groups, w.kernel[1]}}
+                        : (Shape){4, {out, channels / groups, w.kernel[0], w.kernel[1]}};
+    Shape result = flat ? (Shape){3, {in->dim[0], out, extent[1]}}
+                        : (Shape){4, {in->dim[0], out, extent[0], extent[1]}};
+    if (!op_set_param(cx, n, 0, "weight", weight))
+        return false;
+    if (node_int(n, "bias") && !op_set_param(cx, n, 1, "bias", (Shape){1, {out}}))
+        return false;
+    return op_set_output(cx, n, &result);
+}
+
+/* ---- loops -------------------------------------------------------------------------------- */
+typedef struct ConvNest {
+    NestCx *nx;
+    Builder build;
+    Window window;
+    bool flat;                     /* rank 3: no oy, no ky */
+    int64_t groups, in_each, out_each;
+    int open;                      /* loops to close */
+    const Var *n, *g, *oc, *oy, *ox, *ic, *ky, *kx;
+} ConvNest;
+
+static ConvNest conv_begin(NestCx *nx)
+{
+    ConvNest c = {.nx = nx, .build = build_kernel(nx->kernel), .window = node_window(nx->node)};
+    c.flat = nx->out->rank == 3;
+    c.groups = node_int(nx->node, "groups");
+    c.in_each = nx->in[0]->dim[1].extent / c.groups;
+    c.out_each = nx->out->dim[1].extent / c.groups;
+    return c;
+}
+
+static const Var *loop_open(ConvNest *c, const char *name, int64_t extent)
+{
+    c->open++;
+    return build_for(&c->build, name, extent);
+}
+
+static void loops_close(ConvNest *c)
+{
+    build_end(&c->build, c->open);
+    c->open = 0;
+}
+
+static void spatial_loops(ConvNest *c)
+{
+    c->n = loop_open(c, "n", c->nx->out->dim[0].extent);
+    c->g = c->groups > 1 ? loop_open(c, "g", c->groups) : NULL;
+    c->oc = loop_open(c, "oc", c->out_each);
+    c->oy = c->flat ? NULL : loop_open(c, "oy", c->window.out[0]);
+    c->ox = loop_open(c, "ox", c->window.out[1]);
+}
+
+static void kernel_loops(ConvNest *c)
+{
+    c->ky = c->flat ? NULL : loop_open(c, "ky", c->window.kernel[0]);
+    c->kx = loop_open(c, "kx", c->window.kernel[1]);
+}
+
+/* ---- accesses ----------------------------------------------------------------------------- */
+/* g * each + v: a channel counted over all groups. */
+static Index channel_index(const ConvNest *c, int64_t each, const Var *v)
+{
+    Arena *a = c->nx->arena;
+    Index at = index_var(a, v);
+    return c->g ? index_add(a, index_scale(a, index_var(a, c->g), each), at) : at;
+}
+
+static void output_index(const ConvNest *c, Index at[4])
+{
+    Arena *a = c->nx->arena;
+    int d = 0;
+    at[d++] = index_var(a, c->n);
+    at[d++] = channel_index(c, c->out_each, c->oc);
+    if (!c->flat)
+        at[d++] = index_var(a, c->oy);
+    at[d] = index_var(a, c->ox);
+}
+
+/* Where a window reads x, and the guards of those positions. Returns how many guards. */
+static int input_index(const ConvNest *c, Index at[4], Cond cond[2])
+{
+    Arena *a = c->nx->arena;
+    const Buffer *x = c->nx->in[0];
+    int d = 0, n_cond = 0;
+    at[d++] = index_var(a, c->n);
+    at[d++] = channel_index(c, c->in_each, c->ic);
+    if (!c->flat) {
+        at[d] = window_index(a, &c->window, 0, c->oy, c->ky);
+        window_guard(cond, &n_cond, x, d, at[d], true);
+        d++;
+    }
+    at[d] = window_index(a, &c->window, 1, c->ox, c->kx);
+    window_guard(cond, &n_cond, x, d, at[d], true);
+    return n_cond;
+}
+
+static const Expr *weight_load(const ConvNest *c)
+{
+    Arena *a = c->nx->arena;
+    Index at[4];
+    int d = 0;
+    at[d++] = channel_index(c, c->out_each, c->oc);
+    at[d++] = index_var(a, c->ic);
+    if (!c->flat)
+        at[d++] = index_var(a, c->ky);
+    at[d++] = index_var(a, c->kx);
+    return expr_load(a, c->nx->param[0], at, d, 1);
+}
+
+/* ---- nests -------------------------------------------------------------------------------- */
+static void init_nest(ConvNest *c)
+{
+    NestCx *nx = c->nx;
+    Index at[4];
+    spatial_loops(c);
+    output_index(c, at);
+    build_store(&c->build, nx->out, at,
+                nx->node->n_param > 1 ? expr_load(nx->arena, nx->param[1], &at[1], 1, 1)
+                                      : nest_const(nx, 0));
+    loops_close(c);
+}
+
+static void store_guarded(ConvNest *c, Buffer *to, const Index *at, const Expr *e,
+                          const Cond *cond, int n_cond)
+{
+    if (n_cond > 0)
+        build_if(&c->build, cond, n_cond);
+    build_store(&c->build, to, at, e);
+    if (n_cond > 0)
+        build_end(&c->build, 1);
+}
+
+static const Expr *update_value(const ConvNest *c, const Expr *x, const Index *at)
+{
+    Arena *a = c->nx->arena;
+    return expr_fma(a, x, weight_load(c), expr_load(a, c->nx->out, at, c->nx->out->rank, 1));
+}
+
+void conv_nest(NestCx *nx)
+{
+    ConvNest c = conv_begin(nx);
+    Index at[4], from[4];
+    Cond cond[2];
+    init_nest(&c);
+    spatial_loops(&c);
+    c.ic = loop_open(&c, "ic", c.in_each);
+    kernel_loops(&c);
+    output_index(&c, at);
+    int n_cond = input_index(&c, from, cond);
+    const Expr *x = expr_load(nx->arena, nx->in[0], from, nx->in[0]->rank, 1);
+    store_guarded(&c, nx->out, at, update_value(&c, x, at), cond, n_cond);
+    loops_close(&c);
+}
+
+/* The matrix of windows: one row a kernel tap (channel, ky, kx), one column an output position;
+ * kept with its parts as dimensions, so that every index stays affine. */
+static Buffer *window_matrix(const ConvNest *c)
+{
+    const Window *w = &c->window;
+    int64_t n = c->nx->out->dim[0].extent, channels = c->in_each * c->groups;
+    int64_t flat[] = {n, channels, w->kernel[1], w->out[1]};
+    int64_t full[] = {n, channels, w->kernel[0], w->kernel[1], w->out[0], w->out[1]};
+    return kernel_scratch(c->nx->kernel, "col", c->nx->type, c->flat ? 4 : 6,
+                          c->flat ? flat : full);
+}
+
+static void matrix_index(const ConvNest *c, Index at[6])
+{
+    Arena *a = c->nx->arena;
+    int d = 0;
+    at[d++] = index_var(a, c->n);
+    at[d++] = channel_index(c, c->in_each, c->ic);
+    if (!c->flat)
+        at[d++] = index_var(a, c->ky);
+    at[d++] = index_var(a, c->kx);
+    if (!c->flat)
+        at[d++] = index_var(a, c->oy);
+    at[d] = index_var(a, c->ox);
+}
+
+static void matrix_loops(ConvNest *c)
+{
+    c->g = NULL;                               /* channels of all groups in one loop */
+    c->n = loop_open(c, "n", c->nx->out->dim[0].extent);
+    c->ic = loop_open(c, "ic", c->in_each * c->groups);
+    kernel_loops(c);
+    c->oy = c->flat ? NULL : loop_open(c, "oy", c->window.out[0]);
+    c->ox = loop_open(c, "ox", c->window.out[1]);
+}
+
+static void matrix_fill(ConvNest *c, Buffer *col)
+{
+    NestCx *nx = c->nx;
+    Index at[6], from[4];
+    Cond cond[2];
+    matrix_loops(c);
+    int n_cond = input_index(c, from, cond);
+    matrix_index(c, at);
+    if (n_cond > 0) {                          /* zeros first, then the windows' inner part */
+        build_store(&c->build, col, at, nest_const(nx, 0));
+        loops_close(c);
+        matrix_loops(c);
+        n_cond = input_index(c, from, cond);
+        matrix_index(c, at);
+    }
+    store_guarded(c, col, at, expr_load(nx->arena, nx->in[0], from, nx->in[0]->rank, 1), cond,
+                  n_cond);
+    loops_close(c);
+}
+
+void conv_nest_im2col(NestCx *nx)
+{
+    ConvNest c = conv_begin(nx);
+    Buffer *col = window_matrix(&c);
+    Index at[4], from[6];
+    matrix_fill(&c, col);
+    init_nest(&c);
+    spatial_loops(&c);
+    c.ic = loop_open(&c, "ic", c.in_each);
+    kernel_loops(&c);
+    output_index(&c, at);
+    matrix_index(&c, from);
+    const Expr *x = expr_load(nx->arena, col, from, col->rank, 1);
+    build_store(&c.build, nx->out, at, update_value(&c, x, at));
+    loops_close(&c);
+}
+
+OpCost conv_cost(const Node *n)
+{
+    int64_t taps = shape_count(&n->param[0].shape) / n->param[0].shape.dim[0];
+    return op_cost(shape_count(&n->out->shape), taps, 2 * taps);
+}

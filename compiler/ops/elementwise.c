@@ -1,0 +1,52 @@
+/* Elementwise arithmetic: add, y = x0 + x1 + ... folded from the left, or y = x + value.
+ *
+ * example: add {from: [a, b, c]} is (a + b) + c; add {value: 0.5} adds a constant.
+ * contract: inputs of one shape; broadcasting is refused until it is supported.
+ */
+#include "ops/ops.h"
+
+bool add_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 1, MAX_RANK))
+        return false;
+    bool constant = node_attr(n, "value")->set;
+    if (constant != (n->n_in == 1)) {
+        op_error(cx, n, constant ? "value" : NULL, "E0612",
+                 "has %d input%s and %s constant; expected two or more inputs, or one and 'value'",
+                 n->n_in, n->n_in == 1 ? "" : "s", constant ? "a" : "no");
+        return false;
+    }
+    const Shape *first = &n->in[0]->shape;
+    for (int i = 1; i < n->n_in; i++) {
+        if (shape_equal(first, &n->in[i]->shape))
+            continue;
+        op_error(cx, n, NULL, "E0610",
+                 "inputs have shapes %s and %s; broadcasting is not supported yet",
+                 shape_text(cx->temp, first), shape_text(cx->temp, &n->in[i]->shape));
+        diag_help(cx->diags, "give all inputs one shape");
+        return false;
+    }
+    n->n_param = 0;
+    return op_set_output(cx, n, first);
+}
+
+void add_nest(NestCx *nx)
+{
+    Arena *a = nx->arena;
+    int rank = nx->out->rank;
+    Index at[MAX_DIMS];
+    Builder b = build_kernel(nx->kernel);
+    nest_loops(&b, nx->out, at);
+    const Expr *sum = expr_load(a, nx->in[0], at, rank, 1);
+    for (int i = 1; i < nx->node->n_in; i++)
+        sum = expr_bin(a, BIN_ADD, sum, expr_load(a, nx->in[i], at, rank, 1));
+    if (nx->node->n_in == 1)
+        sum = expr_bin(a, BIN_ADD, sum, nest_const(nx, node_float(nx->node, "value")));
+    build_store(&b, nx->out, at, sum);
+    build_end(&b, rank);
+}
+
+OpCost add_cost(const Node *n)
+{
+    return op_cost(shape_count(&n->out->shape), 0, n->n_in == 1 ? 1 : n->n_in - 1);
+}

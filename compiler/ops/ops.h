@@ -1,0 +1,115 @@
+/* ops: what each operator means, written once. One file an operator family holds its attribute
+ * check, shape rule, naive loop nest and cost; ops.def is the table. Knows no instruction set.
+ */
+#ifndef NET2C_OPS_H
+#define NET2C_OPS_H
+
+#include "graph/graph.h"
+#include "loop/loop.h"
+
+typedef enum {
+    ATTR_INT,     /* i[0] */
+    ATTR_FLOAT,   /* f */
+    ATTR_BOOL,    /* i[0] 0 or 1 */
+    ATTR_HW,      /* number or [h, w]: normalised to i[0], i[1] (rank-3 inputs: i[0] is 1) */
+    ATTR_PAD,     /* number, [h, w] or [top, left, bottom, right]: normalised to four (rank-3
+                     inputs: number or [left, right]; i[0] and i[2] are 0) */
+    ATTR_SHAPE,   /* list of dims; N (first only) is DIM_N, one -1 is written as 0 here */
+    ATTR_AXIS,    /* i[0]; negative counts from the end; axis 0 is refused by the check */
+} AttrKind;
+
+typedef struct AttrDef {
+    const char *name;
+    AttrKind kind;
+    bool required;
+    double fallback;               /* default for every kind that is not required */
+    double min, max;               /* inclusive legal range of each number */
+} AttrDef;
+
+/* What a nest builder gets: buffers made by lower/ (shapes with the batch bound, halos and
+ * storage already decided) and the kernel to append to. Accesses are logical. */
+typedef struct NestCx {
+    Kernel *kernel;
+    Arena *arena;
+    const Node *node;
+    Buffer *in[MAX_INPUTS];
+    Buffer *out;
+    Buffer *param[MAX_PARAMS];     /* parallel to node->param */
+    ScalarType type;               /* f32, or f64 for the reference */
+} NestCx;
+
+typedef struct OpCost {
+    int64_t macs;                  /* multiply-adds an item */
+    int64_t flops;                 /* all arithmetic, a multiply-add counted as 2 */
+} OpCost;
+
+struct OpDef {
+    const char *name;
+    int min_in, max_in;
+    const AttrDef *attrs;          /* ends with name NULL */
+    /* Checks attributes against the inputs' shapes, fills node->param roles and shapes (keys are
+     * the front end's business) and node->out->shape. Reports at attribute places. */
+    bool (*infer)(Cx *cx, Node *n);
+    void (*nest)(NestCx *nx);      /* the naive nest */
+    /* conv only: im2col + GEMM; NULL elsewhere. Chosen when node->algo is not "direct". */
+    void (*nest_alternative)(NestCx *nx);
+    OpCost (*cost)(const Node *n);
+    bool pointwise;                /* out[i] depends on in[*][i] alone: may join a group */
+    bool view;                     /* reshape, flatten, identity, dropout: same row-major bytes */
+    const char *summary;           /* one line for help and docs */
+};
+
+const OpDef *op_find(const char *name);
+int op_count(void);
+const OpDef *op_at(int i);
+/* The operators of the language that are not here yet: "not supported yet" instead of unknown. */
+bool op_is_planned(const char *name);
+const AttrDef *op_attr(const OpDef *op, const char *name);     /* NULL if it has none */
+int op_attr_index(const OpDef *op, const char *name);          /* -1 if it has none */
+const AttrValue *node_attr(const Node *n, const char *name);   /* never NULL for a declared one */
+int64_t node_int(const Node *n, const char *name);
+double node_float(const Node *n, const char *name);
+/* Attribute number at in the one form that says what it means (attr_form.c): the first n of i, or
+ * f. false: left out, the default is a stand-in outside of the legal range. */
+bool attr_form(const Node *n, int at, AttrValue *out);
+
+/* Where a convolution or pooling looks: [0] vertical, [1] horizontal; pad is top, left, bottom,
+ * right. At rank 3 the vertical part is neutral (in, out, kernel, stride, dilation 1, pad 0).
+ * out is 0 until the node has its shape. Use this, not the attributes. */
+typedef struct Window {
+    int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[4];
+} Window;
+Window node_window(const Node *n);
+
+/* ---- for the operator files --------------------------------------------------------------- */
+/* Reports at the attribute (at the layer when attr is NULL or unwritten); "conv: " goes before. */
+void op_error(Cx *cx, const Node *n, const char *attr, const char *code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* What every shape rule begins with: number of inputs, ranges of attributes, rank of input 0. */
+bool op_check(Cx *cx, const Node *n, int min_rank, int max_rank);
+/* What it ends with: parameter number at, and the output's shape, within the size limits. */
+bool op_set_param(Cx *cx, Node *n, int at, const char *role, Shape shape);
+bool op_set_output(Cx *cx, Node *n, const Shape *shape);
+OpCost op_cost(int64_t count, int64_t macs_each, int64_t flops_each);   /* saturates */
+
+/* Window attributes fit the input's rank; output extents, at least 1 or reported. */
+bool window_infer(Cx *cx, const Node *n, bool ceil_mode, int64_t out[2]);
+/* Add "position is inside b" to an if, unless it always holds. With zero_is_fine, elements of a
+ * halo that reads as zero count as inside. */
+void window_guard(Cond *cond, int *n_cond, const Buffer *b, int dim, Index at, bool zero_is_fine);
+/* pos = o * stride + k * dilation - pad along direction d. */
+Index window_index(Arena *a, const Window *w, int d, const Var *o, const Var *k);
+
+const Expr *nest_const(const NestCx *nx, double v);
+/* One loop a dimension of b, outermost first (n, i1, i2, ...); fills the indices of an access. */
+void nest_loops(Builder *build, const Buffer *b, Index index[MAX_DIMS]);
+
+#define OP(name, min_in, max_in, infer, nest, alternative, cost, traits, summary, ...) \
+    bool infer(Cx *cx, Node *n);                                                       \
+    void nest(NestCx *nx);                                                             \
+    OpCost cost(const Node *n);
+#include "ops/ops.def"
+#undef OP
+void conv_nest_im2col(NestCx *nx);
+
+#endif

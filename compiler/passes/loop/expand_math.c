@@ -1,0 +1,92 @@
+/* expand-math: functions become arithmetic, so that generated code needs no libm and every row
+ * computes the same.
+ *
+ *   pow_neg_quarters(x, 3)  =>  1 / (sqrt(x) * sqrt(sqrt(x)))
+ *   exp(x)                  =>  pow2i(n) * p(r),   n = round(x / ln 2),  r = x - n ln 2
+ *
+ * needs:  nothing.
+ * keeps:  accuracy of at most 4 ULP over the whole range; exp saturates to 0 and inf, keeps NaN.
+ * breaks: nothing.
+ *
+ * Source of exp: Cody and Waite's two-step reduction of the argument (Software Manual for the
+ * Elementary Functions, 1980, chapter 6); the polynomial is the Taylor series to the order at which
+ * its rest on |r| <= ln 2 / 2 is below half an ULP (7 for f32, 13 for f64). 2^n is applied in two
+ * halves, so that neither leaves the range of exponents and denormal results are rounded once.
+ */
+#include "passes/passes.h"
+
+static const Expr *number(Arena *a, const Expr *like, double v)
+{
+    return expr_const(a, like->type, v);
+}
+
+/* x^(-k/4) by roots: correctly rounded at each step. */
+static const Expr *expand_pow(Arena *a, const Expr *x, int k)
+{
+    const Expr *half = expr_un(a, UN_SQRT, x);
+    const Expr *quarter = expr_un(a, UN_SQRT, half);
+    const Expr *product = NULL;
+    const Expr *factor[3] = {k & 1 ? quarter : NULL, k & 2 ? half : NULL, NULL};
+    for (int i = 0; i < 2; i++)
+        if (factor[i])
+            product = product ? expr_bin(a, BIN_MUL, factor[i], product) : factor[i];
+    for (int i = 0; i < k / 4; i++)
+        product = product ? expr_bin(a, BIN_MUL, x, product) : x;
+    if (!product)
+        return number(a, x, 1);
+    return expr_bin(a, BIN_DIV, number(a, x, 1), product);
+}
+
+static const Expr *clamp(Arena *a, const Expr *x, double lo, double hi)
+{
+    return expr_bin(a, BIN_MIN, number(a, x, hi), expr_bin(a, BIN_MAX, number(a, x, lo), x));
+}
+
+static const Expr *expand_exp(Arena *a, const Expr *x)
+{
+    bool wide = x->type.scalar == TYPE_F64;
+    /* ln 2 = high + low, high with trailing zeros so that n * high is exact */
+    double high = wide ? 0x1.62e42fee00000p-1 : 0x1.62e4p-1;
+    double low = wide ? 0x1.a39ef35793c76p-33 : 0x1.7f7d1cf79abcap-20;
+    double max = wide ? 710 : 89, min = wide ? -746 : -104;
+    int order = wide ? 13 : 7;
+    const Expr *in = clamp(a, x, min, max);
+    const Expr *n = expr_un(a, UN_ROUND,
+                            expr_bin(a, BIN_MUL, in, number(a, x, 0x1.71547652b82fep+0)));
+    const Expr *r = expr_fma(a, n, number(a, x, -high), in);
+    r = expr_fma(a, n, number(a, x, -low), r);
+    double factorial = 1;
+    for (int i = 2; i <= order; i++)
+        factorial *= i;
+    const Expr *p = number(a, x, 1 / factorial);
+    for (int i = order - 1; i >= 0; i--) {
+        factorial /= i + 1;
+        p = expr_fma(a, p, r, number(a, x, 1 / factorial));
+    }
+    const Expr *n1 = expr_un(a, UN_ROUND, expr_bin(a, BIN_MUL, n, number(a, x, 0.5)));
+    const Expr *n2 = expr_bin(a, BIN_SUB, n, n1);
+    p = expr_bin(a, BIN_MUL, p, expr_un(a, UN_POW2I, n1));
+    return expr_bin(a, BIN_MUL, p, expr_un(a, UN_POW2I, n2));
+}
+
+typedef struct Expand {
+    Arena *arena;
+    bool changed;
+} Expand;
+
+static const Expr *expand(void *user, const Expr *e)
+{
+    Expand *x = user;
+    if (e->kind != EXPR_UN || (e->op != UN_EXP && e->op != UN_POW_NEG_QUARTERS))
+        return NULL;
+    x->changed = true;
+    return e->op == UN_EXP ? expand_exp(x->arena, e->arg[0])
+                           : expand_pow(x->arena, e->arg[0], e->ipar);
+}
+
+PassResult expand_math(PassCx *pc, Kernel *k)
+{
+    Expand x = {pc->arena, false};
+    body_map_exprs(pc->arena, &k->body, expand, &x);
+    return x.changed ? PASS_CHANGED : PASS_UNCHANGED;
+}

@@ -1,0 +1,78 @@
+/* tile: restructure a naive kernel by its schedule, found by cost where none is given.
+ *
+ *   for oc < 32 { y[oc] = b[oc]; }                       for oc.o < 2 {
+ *   for oc < 32 { for ic < 8 {                             local acc: f32[16];
+ *     y[oc] = fma(x[ic], w[oc, ic], y[oc]); } }    =>      vector oc.i < 16 { acc[oc.i] = b[...]; }
+ *                                                          for ic < 8 { vector oc.i < 16 { ... } }
+ *                                                          vector oc.i < 16 { y[...] = acc[oc.i]; } }
+ *
+ * needs:  naive nests, logical accesses.
+ * keeps:  meaning; every bit, unless the schedule names another order of sums.
+ * breaks: perfect nests. Loops are marked unroll, vector, parallel for the passes that follow.
+ *         Weights may get slack and another storage map.
+ */
+#include "passes/passes.h"
+#include "sched/sched.h"
+
+typedef struct Widen {
+    Cx *cx;
+    const Kernel *kernel;
+    bool ok;
+} Widen;
+
+/* Padded tiles read and write past a buffer's end: weights get slack, others must have it. */
+static void widen_access(Widen *w, Buffer *b, const Index *index, int n, bool guarded)
+{
+    for (int d = 0; d < n && b->kind != BUF_LOCAL && !guarded; d++) {
+        int64_t min, max;
+        index_range(index[d], &min, &max);
+        int64_t over = max - (b->dim[d].extent + b->dim[d].hi - 1);
+        if (over <= 0)
+            continue;
+        if (b->kind == BUF_WEIGHT && !b->dim[d].zero) {
+            b->dim[d].hi += over;
+        } else if (w->ok) {
+            w->ok = false;
+            diag_error(w->cx->diags, NO_PLACE, "E0953",
+                       "illegal schedule of '%s': it pads dimension %d of '%s' %lld past its end",
+                       w->kernel->name, d, b->name, (long long)over);
+            diag_help(w->cx->diags, "use tail=peel, or give the tensor a blocked layout");
+        }
+    }
+}
+
+static void widen_load(void *user, const Expr *e)
+{
+    if (e->kind == EXPR_LOAD)
+        widen_access(user, e->buffer, e->index, e->n_index, false);
+}
+
+static void widen_body(Widen *w, Body b, bool guarded)
+{
+    for (Stmt *s = b.first; s; s = s->next) {
+        if (!guarded && s->kind == STMT_STORE)
+            widen_access(w, s->buffer, s->index, s->n_index, false);
+        if (!guarded)
+            stmt_visit_exprs(s, widen_load, w);
+        widen_body(w, s->body, guarded || s->kind == STMT_IF);
+    }
+}
+
+PassResult tile(PassCx *pc, Kernel *k)
+{
+    Nest **nests;
+    int n = nests_of_kernel(pc->cx, k, &nests);
+    if (n < 0)
+        return PASS_FAILED;
+    if (!k->schedule)
+        k->schedule = schedule_find(pc->arena, k, nests, n, pc->row, &k->why);
+    if (!k->schedule || n == 0)
+        return PASS_UNCHANGED;
+    VerbCx v = {pc->cx, NO_PLACE, pc->row};
+    if (!schedule_apply(&v, k, nests, n, k->schedule))
+        return PASS_FAILED;
+    nests_apply(k, nests, n);
+    Widen w = {pc->cx, k, true};
+    widen_body(&w, k->body, false);
+    return w.ok ? PASS_CHANGED : PASS_FAILED;
+}

@@ -1,0 +1,66 @@
+/* passes: the optimisations. One file a pass, one line in passes.def; file, function, pass name
+ * and test folder share one name. A pass has no state and no globals; it opens with a sentence,
+ * a before/after example and a contract: needs / keeps / breaks.
+ */
+#ifndef NET2C_PASSES_H
+#define NET2C_PASSES_H
+
+#include "graph/graph.h"
+#include "loop/loop.h"
+#include "target/target.h"
+
+typedef enum { PASS_UNCHANGED, PASS_CHANGED, PASS_FAILED } PassResult;   /* FAILED has reported */
+
+typedef struct PassCx {
+    Cx *cx;
+    Arena *arena;             /* for what stays in the IR */
+    const Row *row;
+    bool remarks;             /* the user wants them */
+} PassCx;
+
+typedef PassResult (*GraphPass)(PassCx *, Graph *);
+typedef PassResult (*KernelPass)(PassCx *, Kernel *);
+typedef PassResult (*ModulePass)(PassCx *, Module *);
+
+#define GRAPH_PASS(name, function, optional, why) PassResult function(PassCx *, Graph *);
+#define KERNEL_PASS(name, function, optional, why) PassResult function(PassCx *, Kernel *);
+#define MODULE_PASS(name, function, optional, why) PassResult function(PassCx *, Module *);
+#include "passes/passes.def"
+#undef GRAPH_PASS
+#undef KERNEL_PASS
+#undef MODULE_PASS
+
+typedef enum { LEVEL_GRAPH, LEVEL_KERNEL, LEVEL_MODULE } PassLevel;
+
+typedef struct PassDef {
+    const char *name;
+    PassLevel level;
+    bool optional;            /* --disable-pass may switch it off */
+    const char *why;          /* one line for --print-pipeline */
+    GraphPass graph;          /* one of the three is set */
+    KernelPass kernel;
+    ModulePass module;
+} PassDef;
+
+const PassDef *pass_find(const char *name);    /* NULL if unknown */
+int pass_count(void);
+const PassDef *pass_at(int i);                 /* pipeline order */
+
+/* Called after each pass with the IR it left (one of the three is set). */
+typedef void (*PassDump)(void *user, const PassDef *p, const Graph *, const Kernel *,
+                         const Module *);
+typedef struct PassRun {      /* how the runner behaves */
+    const char *const *disabled;
+    int n_disabled;
+    PassDump dump;            /* or NULL */
+    void *user;
+    const char *stop_after;   /* or NULL */
+} PassRun;
+
+/* Run one pass: verify after, check the flag against the hash, dump. false: reported. */
+bool pass_run_graph(PassCx *, const PassRun *, const PassDef *, Graph *);
+bool pass_run_kernel(PassCx *, const PassRun *, const PassDef *, Kernel *);
+bool pass_run_module(PassCx *, const PassRun *, const PassDef *, Module *);
+bool pass_enabled(const PassRun *, const PassDef *);
+
+#endif

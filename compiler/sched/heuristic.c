@@ -1,0 +1,409 @@
+/* heuristic: find a nest's schedule by cost, from shapes and the row's numbers alone.
+ *
+ * A register tile has `block` vectors along one spatial loop (the lanes: where every access is
+ * contiguous or the same in all lanes) and `points` iterations of another. One turn of the
+ * reduction loops then costs
+ *
+ *   max(updates / fma_issue, loads / load ports, latency, bytes / bandwidth) + what overlaps badly
+ *
+ * where a load counts once for every tile iteration it differs in, and bytes are those of weights
+ * too large for the first-level cache. The tile with the least sum over all its copies wins;
+ * accumulators, operands and a spare must fit the registers.
+ */
+#include "sched/sched.h"
+
+#include <string.h>
+
+#define MAX_LOADS 8
+
+typedef struct Access {
+    const Buffer *buffer;
+    const Index *index;
+} Access;
+
+typedef struct Problem {
+    Arena *arena;
+    const Nest *nest;
+    const Row *row;
+    Access all[64];                    /* every access of the nest */
+    int n_all;
+    const Expr *load[MAX_LOADS];       /* of the update, without the accumulator */
+    int n_loads;
+    int64_t turns, elements;           /* products of the reduction and the spatial extents */
+    int64_t weight_bytes;              /* read by the update, per copy of the whole nest */
+} Problem;
+
+typedef struct Tile {
+    int lane, point;                   /* index into nest->var; -1: none */
+    int64_t block, points;             /* vectors, iterations */
+    bool pad;
+    double cycles;
+    int copies;
+} Tile;
+
+static void collect_load(void *user, const Expr *e)
+{
+    Problem *p = user;
+    if (e->kind == EXPR_LOAD && p->n_all < 64)
+        p->all[p->n_all++] = (Access){e->buffer, e->index};
+}
+
+static void collect_stmt(Problem *p, const Stmt *s)
+{
+    if (!s)
+        return;
+    if (p->n_all < 64)
+        p->all[p->n_all++] = (Access){s->buffer, s->index};
+    stmt_visit_exprs(s, collect_load, p);
+}
+
+static void collect_operand(void *user, const Expr *e)
+{
+    Problem *p = user;
+    if (e->kind == EXPR_LOAD && e->buffer != p->nest->update->buffer && p->n_loads < MAX_LOADS) {
+        p->load[p->n_loads++] = e;
+        if (e->buffer->kind == BUF_WEIGHT)
+            p->weight_bytes += buffer_bytes(e->buffer);
+    }
+}
+
+static bool is_reduction(const Nest *nest, int var)
+{
+    const Stmt *main = nest->update ? nest->update : nest->init;
+    for (int d = 0; d < main->n_index; d++)
+        if (index_coef(main->index[d], nest->var[var]))
+            return false;
+    return true;
+}
+
+static Problem problem_of(Arena *a, const Nest *nest, const Row *row)
+{
+    Problem p = {.arena = a, .nest = nest, .row = row, .turns = 1, .elements = 1};
+    collect_stmt(&p, nest->init);
+    collect_stmt(&p, nest->update);
+    for (int i = 0; i < nest->n_steps; i++)
+        collect_stmt(&p, nest->step[i]);
+    if (nest->update)
+        stmt_visit_exprs(nest->update, collect_operand, &p);
+    for (int i = 0; i < nest->n_vars; i++)
+        *(is_reduction(nest, i) ? &p.turns : &p.elements) *= nest->var[i]->extent;
+    return p;
+}
+
+/* The logical dimension of an access that `v` runs along with step 1, if in no other. */
+static int lane_dim(const Access *x, const Var *v)
+{
+    int dim = -1;
+    for (int d = 0; d < x->buffer->rank; d++) {
+        int64_t k = index_coef(x->index[d], v);
+        if (k && (k != 1 || dim >= 0))
+            return -2;
+        if (k)
+            dim = d;
+    }
+    return dim;
+}
+
+/* Does the rest of the index stay on multiples of `block`, so that lanes fall into one block? */
+static bool block_aligned(Index x, const Var *v, int64_t block)
+{
+    bool ok = x.c % block == 0;
+    for (int i = 0; i < x.n; i++)
+        ok = ok && (x.term[i].var == v || x.term[i].coef % block == 0);
+    return ok;
+}
+
+static bool lane_contiguous(const Access *x, const Var *v, int lanes)
+{
+    int d = lane_dim(x, v);
+    const Buffer *b = x->buffer;
+    if (d == -1)
+        return true;
+    if (d < 0)
+        return false;
+    if (b->kind == BUF_WEIGHT)                 /* a packed copy puts this dimension last */
+        return block_aligned(x->index[d], v, lanes);
+    if (b->n_storage == 0)
+        return d == b->rank - 1;
+    const StorageDim *last = &b->storage[b->n_storage - 1];
+    return last->dim == d && last->div == 1 &&
+           (last->mod == 0 || (last->mod % lanes == 0 && block_aligned(x->index[d], v, last->mod)));
+}
+
+/* May the lanes run past the end up to a whole vector? */
+static bool lane_has_slack(const Problem *p, const Var *v, int64_t over)
+{
+    for (int i = 0; i < p->n_all; i++) {
+        int d = lane_dim(&p->all[i], v);
+        const Buffer *b = p->all[i].buffer;
+        if (d >= 0 && (b->dim[d].zero || (b->kind != BUF_WEIGHT && b->dim[d].hi < over)))
+            return false;
+    }
+    return true;
+}
+
+static bool can_be_lane(const Problem *p, int var)
+{
+    const Var *v = p->nest->var[var];
+    if (is_reduction(p->nest, var))
+        return false;
+    for (int i = 0; i < p->nest->n_cond; i++)
+        if (index_coef(p->nest->cond[i].index, v))
+            return false;
+    bool used = false;
+    for (int i = 0; i < p->n_all; i++) {
+        if (!lane_contiguous(&p->all[i], v, p->row->lanes))
+            return false;
+        used |= lane_dim(&p->all[i], v) >= 0;
+    }
+    return used;
+}
+
+static bool varies(const Expr *load, const Var *v)
+{
+    for (int d = 0; v && d < load->n_index; d++)
+        if (index_coef(load->index[d], v))
+            return true;
+    return false;
+}
+
+/* Cycles of one turn of the reduction over a tile of block x points. */
+static double turn_cycles(const Problem *p, const Tile *t, int64_t block, int64_t points)
+{
+    const Row *row = p->row;
+    const Var *lane = p->nest->var[t->lane];
+    const Var *point = t->point < 0 ? NULL : p->nest->var[t->point];
+    double loads = 0, bytes = 0;
+    for (int i = 0; i < p->n_loads; i++) {
+        double n = (varies(p->load[i], lane) ? (double)block : 1) *
+                   (varies(p->load[i], point) ? (double)points : 1);
+        loads += n;
+        if (p->load[i]->buffer->kind == BUF_WEIGHT && varies(p->load[i], lane))
+            bytes += n * row->lanes * 4;
+    }
+    double bandwidth = p->weight_bytes > row->l2_bytes * 4 ? row->memory_bytes_per_cycle
+                                                           : row->l2_bytes_per_cycle;
+    double cycles = (double)(block * points) / row->fma_issue;
+    double port = loads / row->loads;
+    if (port > cycles)
+        cycles = port;
+    if (row->fma_latency > cycles)
+        cycles = row->fma_latency;
+    if (p->weight_bytes > row->l1_bytes && bytes / bandwidth > cycles)
+        cycles = bytes / bandwidth;
+    return cycles + 0.15 * port + 0.5;
+}
+
+static void tile_cost(const Problem *p, Tile *t)
+{
+    int64_t lanes = p->row->lanes, extent = p->nest->var[t->lane]->extent;
+    int64_t vectors = t->pad ? (extent + lanes - 1) / lanes : extent / lanes;
+    int64_t scalars = t->pad ? 0 : extent % lanes;
+    int64_t point = t->point < 0 ? 1 : p->nest->var[t->point]->extent;
+    int64_t count[2] = {vectors / t->block, 1}, width[2] = {t->block, vectors % t->block};
+    int64_t rows[2] = {point / t->points, 1}, high[2] = {t->points, point % t->points};
+    t->cycles = 0;
+    t->copies = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            if (!width[i] || !high[j] || !count[i] || !rows[j])
+                continue;
+            double once = (double)p->turns * turn_cycles(p, t, width[i], high[j]) +
+                          2.0 * (double)(width[i] * high[j]) + 6;
+            t->cycles += once * (double)(count[i] * rows[j]);
+            t->copies++;
+        }
+    t->cycles += (double)(scalars * point * p->turns);
+    t->cycles *= (double)(p->elements / (extent * point)) * (1 + 0.005 * t->copies);
+}
+
+static bool tile_fits(const Problem *p, const Tile *t)
+{
+    int64_t accumulators = t->block * t->points;
+    int64_t operands = t->block + 1;
+    int64_t room = p->row->registers - p->row->registers / 10;
+    return accumulators + operands <= room;
+}
+
+/* The best tile whose lanes run along `lane`. */
+static void search_tiles(const Problem *p, int lane, Tile *best)
+{
+    int64_t lanes = p->row->lanes, extent = p->nest->var[lane]->extent;
+    int64_t over = (lanes - extent % lanes) % lanes;
+    bool pad = over > 0 && lane_has_slack(p, p->nest->var[lane], over);
+    if (extent < lanes && !pad)
+        return;
+    int64_t vectors = (extent + (pad ? over : 0)) / lanes;
+    for (int point = p->nest->n_vars - 1; point >= -1; point--) {      /* innermost wins a tie */
+        if (point == lane || (point >= 0 && (is_reduction(p->nest, point) || !p->nest->update ||
+                                             p->nest->var[point]->extent == 1)))
+            continue;
+        int64_t most = point < 0 ? 1 : p->nest->var[point]->extent;
+        for (int64_t block = 1; block <= vectors && block <= (p->nest->update ? 8 : 1);
+             block++)
+            for (int64_t points = 1; points <= most && points <= 28; points++) {
+                Tile t = {lane, point, block, points, pad, 0, 0};
+                if (!tile_fits(p, &t))
+                    break;
+                tile_cost(p, &t);
+                if (best->lane < 0 || t.cycles < best->cycles * 0.999)
+                    *best = t;
+            }
+    }
+}
+
+/* ---- the tile as a line of verbs ------------------------------------------------------------- */
+
+/* A reduction loop over a blocked dimension of an input is split at its block. */
+static int64_t reduction_block(const Problem *p, int var)
+{
+    for (int i = 0; i < p->n_all; i++) {
+        const Buffer *b = p->all[i].buffer;
+        for (int s = 0; s < b->n_storage && b->kind != BUF_WEIGHT; s++) {
+            Index x = p->all[i].index[b->storage[s].dim];
+            int64_t mod = b->storage[s].mod;
+            if (mod > 1 && index_coef(x, p->nest->var[var]) == 1 &&
+                block_aligned(x, p->nest->var[var], mod) && p->nest->var[var]->extent > mod)
+                return mod;
+        }
+    }
+    return 0;
+}
+
+/* The weights' layout follows the loops: lane blocks outside, reductions in order, lanes last. */
+static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *b,
+                       const Index *index)
+{
+    const Nest *nest = p->nest;
+    Access access = {b, index};
+    int lane = lane_dim(&access, nest->var[t->lane]);
+    int64_t width = t->block * p->row->lanes;
+    bool placed[MAX_DIMS] = {false};
+    if (lane < 0 || b->rank < 2)
+        return;
+    if (t->pad || !block_aligned(index[lane], nest->var[t->lane], width))
+        width = p->row->lanes;
+    str_printf(out, "pack %s [", b->name);
+    placed[lane] = true;
+    Str inner = str_new(p->arena);
+    for (int pass = 0; pass < 2; pass++)
+        for (int v = 0; v < nest->n_vars; v++) {
+            int d = lane_dim(&access, nest->var[v]);
+            if (!is_reduction(nest, v) || d < 0 || d == lane)
+                continue;
+            int64_t block = reduction_block(p, v);
+            placed[d] = true;
+            if (pass == 0 && block)
+                str_printf(&inner, "d%d/%d, ", d, (int)block);
+            else if (pass == 0)
+                continue;
+            else if (block == 0)
+                str_printf(&inner, "d%d, ", d);
+        }
+    for (int v = 0; v < nest->n_vars; v++) {
+        int d = lane_dim(&access, nest->var[v]);
+        if (is_reduction(nest, v) && d >= 0 && d != lane && reduction_block(p, v))
+            str_printf(&inner, "d%d%%%d, ", d, (int)reduction_block(p, v));
+    }
+    for (int d = 0; d < b->rank; d++)
+        if (!placed[d])
+            str_printf(out, "d%d, ", d);
+    str_printf(out, "d%d/%d, %sd%d%%%d], ", lane, (int)width, inner.data, lane, (int)width);
+}
+
+static void write_splits(const Problem *p, Str *out, const Tile *t)
+{
+    const Nest *nest = p->nest;
+    int lanes = p->row->lanes;
+    const Var *lane = nest->var[t->lane];
+    for (int v = 0; v < nest->n_vars; v++)
+        if (is_reduction(nest, v) && reduction_block(p, v))
+            str_printf(out, "split %s %d%s, ", nest->var[v]->name, (int)reduction_block(p, v),
+                       nest->var[v]->extent % reduction_block(p, v) ? " tail=peel" : "");
+    if (t->pad) {
+        int64_t vectors = (lane->extent + lanes - 1) / lanes;
+        str_printf(out, "split %s %d tail=pad, ", lane->name, lanes);
+        str_printf(out, "split %s.o %d%s, ", lane->name, (int)t->block,
+                   vectors % t->block ? " tail=peel" : "");
+    } else {
+        int width = (int)t->block * lanes;
+        str_printf(out, "split %s %d%s, ", lane->name, width,
+                   lane->extent % width ? " tail=peel" : "");
+        str_printf(out, "split %s.i %d, ", lane->name, lanes);
+    }
+    if (t->point >= 0)
+        str_printf(out, "split %s %d%s, ", nest->var[t->point]->name, (int)t->points,
+                   nest->var[t->point]->extent % t->points ? " tail=peel" : "");
+}
+
+/* Spatial loops that run outside the tile: lane blocks first where weights are reused by the
+ * others, else in the order of the nest. */
+static void write_order(const Problem *p, Str *out, const Tile *t)
+{
+    const Nest *nest = p->nest;
+    const char *lane = nest->var[t->lane]->name;
+    str_add(out, "order ");
+    for (int v = 0; v < nest->n_vars; v++) {
+        if (is_reduction(nest, v))
+            continue;
+        if (v == t->lane)
+            str_printf(out, t->pad ? "%s.o.o " : "%s.o ", lane);
+        else
+            str_printf(out, v == t->point ? "%s.o " : "%s ", nest->var[v]->name);
+    }
+    const char *stage = NULL;
+    for (int half = 0; half < 3; half++)       /* blocks, whole loops, inside of blocks */
+        for (int v = 0; v < nest->n_vars; v++) {
+            if (!is_reduction(nest, v) || (reduction_block(p, v) != 0) != (half != 1))
+                continue;
+            const char *name = nest->var[v]->name;
+            if (half != 1)
+                name = arena_printf(p->arena, half == 0 ? "%s.o" : "%s.i", name);
+            stage = stage ? stage : name;
+            str_printf(out, "%s ", name);
+        }
+    if (t->point >= 0)
+        str_printf(out, "%s.i ", nest->var[t->point]->name);
+    str_printf(out, t->pad ? "%s.o.i %s.i" : "%s.i.o %s.i.i", lane, lane);
+    if (stage)
+        str_printf(out, ", stage at %s", stage);
+    else if (t->point >= 0)
+        str_printf(out, ", stage at %s.i", nest->var[t->point]->name);
+    else
+        str_printf(out, t->pad ? ", stage at %s.o.i" : ", stage at %s.i.o", lane);
+    if (t->point >= 0)
+        str_printf(out, ", unroll %s.i", nest->var[t->point]->name);
+    str_printf(out, t->pad ? ", unroll %s.o.i, vector %s.i" : ", unroll %s.i.o, vector %s.i.i",
+               lane, lane);
+}
+
+static Tile best_tile(const Problem *p)
+{
+    Tile best = {.lane = -1};
+    for (int v = 0; v < p->nest->n_vars && p->row->lanes > 1; v++)
+        if (can_be_lane(p, v))
+            search_tiles(p, v, &best);
+    return best;
+}
+
+const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, const Row *row,
+                          const char **why)
+{
+    Str out = str_new(a);
+    for (int i = 0; i < n; i++) {
+        Problem p = problem_of(a, nests[i], row);
+        Tile t = best_tile(&p);
+        if (t.lane < 0)
+            continue;
+        str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
+        write_splits(&p, &out, &t);
+        for (int l = 0; l < p.n_loads; l++)
+            if (p.load[l]->buffer->kind == BUF_WEIGHT)
+                write_pack(&p, &out, &t, p.load[l]->buffer, p.load[l]->index);
+        write_order(&p, &out, &t);
+        *why = arena_printf(a, "tile of %d vectors x %d points, about %.0f thousand cycles",
+                            (int)t.block, (int)t.points, t.cycles / 1000);
+    }
+    (void)k;
+    return out.len ? out.data : NULL;
+}

@@ -1,0 +1,268 @@
+/* nest: recognise in a kernel's naive body the nests that schedules act on.
+ *
+ * A naive body is a list of perfect nests, each `for ... [if ...] store`. One nest of the schedule
+ * is a run of them: an initial value, an update that reads its own element under reduction loops,
+ * and steps that read the element just computed (so they may run while it is in a register):
+ *
+ *   for oc { y0[oc] = b[oc] }   for oc, ic { y0[oc] = fma(x[ic], w[oc, ic], y0[oc]) }
+ *   for c { y[c] = max(y0[c], 0) }                 =>  one nest: init, update, one step
+ *
+ * A step's loops need not be the nest's: each of its variables is replaced by the index with which
+ * the nest wrote that dimension (c by g * 128 + oc), which must cover exactly the same range.
+ */
+#include "sched/sched.h"
+
+#include <string.h>
+
+typedef struct Flat {                 /* one perfect nest of the naive body */
+    const Var *var[MAX_NEST_LOOPS];
+    int n_vars;
+    const Cond *cond;
+    int n_cond;
+    const Stmt *store;
+} Flat;
+
+static bool flat_read(const Stmt *s, Flat *f)
+{
+    *f = (Flat){0};
+    while (s->kind == STMT_FOR && s->loop == LOOP_SERIAL && s->body.first &&
+           !s->body.first->next && f->n_vars < MAX_NEST_LOOPS) {
+        f->var[f->n_vars++] = s->var;
+        s = s->body.first;
+    }
+    if (s->kind == STMT_IF && s->body.first && !s->body.first->next) {
+        f->cond = s->cond;
+        f->n_cond = s->n_cond;
+        s = s->body.first;
+    }
+    f->store = s;
+    return s->kind == STMT_STORE;
+}
+
+typedef struct LoadSearch {
+    const Buffer *buffer;
+    const Expr *found;
+    bool mixed;                       /* loads of it at different elements */
+} LoadSearch;
+
+static void search_load(void *user, const Expr *e)
+{
+    LoadSearch *s = user;
+    if (e->kind != EXPR_LOAD || e->buffer != s->buffer)
+        return;
+    for (int d = 0; s->found && d < e->n_index; d++)
+        if (!index_equal(e->index[d], s->found->index[d]))
+            s->mixed = true;
+    s->found = e;
+}
+
+static LoadSearch find_load(const Stmt *store, const Buffer *b)
+{
+    LoadSearch s = {b, NULL, false};
+    stmt_visit_exprs(store, search_load, &s);
+    return s;
+}
+
+static bool same_element(const Expr *load, const Stmt *store)
+{
+    for (int d = 0; d < store->n_index; d++)
+        if (!index_equal(load->index[d], store->index[d]))
+            return false;
+    return true;
+}
+
+static const Stmt *stmt_renamed(Arena *a, const Stmt *s, const Var *const *from, const Index *to,
+                                int n)
+{
+    Stmt *copy = NEW(a, Stmt);
+    *copy = *s;
+    copy->next = NULL;
+    Body body = {0};
+    body_add(&body, copy);
+    /* Two rounds, since a new index may contain a variable that is still to be replaced. */
+    const Var *mark[MAX_NEST_LOOPS];
+    for (int i = 0; i < n; i++) {
+        Var *m = NEW(a, Var);
+        *m = *from[i];
+        mark[i] = m;
+        body = body_copy(a, body, from[i], index_var(a, m));
+    }
+    for (int i = 0; i < n; i++)
+        body = body_copy(a, body, mark[i], to[i]);
+    return body.first;
+}
+
+/* The last store of the nest so far: what a following step must read. */
+static const Stmt *nest_last(const Nest *nest)
+{
+    if (nest->n_steps)
+        return nest->step[nest->n_steps - 1];
+    return nest->update ? nest->update : nest->init;
+}
+
+Buffer *nest_target(const Nest *nest)
+{
+    return nest_last(nest)->buffer;
+}
+
+static bool is_spatial(const Stmt *store, const Var *v)
+{
+    for (int d = 0; d < store->n_index; d++)
+        if (index_coef(store->index[d], v))
+            return true;
+    return false;
+}
+
+static Nest *nest_start(Arena *a, Kernel *k, const Flat *f)
+{
+    Nest *nest = NEW(a, Nest);
+    nest->arena = a;
+    nest->kernel = k;
+    nest->init = f->store;
+    for (int i = 0; i < f->n_vars; i++)
+        nest->var[nest->n_vars++] = f->var[i];
+    nest->n_cond = f->n_cond;
+    for (int i = 0; i < f->n_cond; i++)
+        nest->cond[i] = f->cond[i];
+    return nest;
+}
+
+/* `for spatial, reduction: y = f(y, ...)` after `for spatial: y = init` joins it. */
+static bool join_update(Nest *nest, const Flat *f)
+{
+    if (nest->update || nest->n_steps || nest->n_cond || f->store->buffer != nest->init->buffer)
+        return false;
+    LoadSearch own = find_load(f->store, f->store->buffer);
+    if (!own.found || own.mixed || !same_element(own.found, f->store))
+        return false;
+    Index to[MAX_NEST_LOOPS];
+    int spatial = 0;
+    for (int i = 0; i < f->n_vars; i++) {
+        if (!is_spatial(f->store, f->var[i]))
+            continue;
+        if (spatial >= nest->n_vars || nest->var[spatial]->extent != f->var[i]->extent)
+            return false;
+        to[spatial++] = index_var(nest->arena, f->var[i]);
+    }
+    if (spatial != nest->n_vars || spatial == f->n_vars)
+        return false;
+    const Stmt *init = stmt_renamed(nest->arena, nest->init, nest->var, to, spatial);
+    for (int d = 0; d < init->n_index; d++)
+        if (!index_equal(init->index[d], f->store->index[d]))
+            return false;
+    nest->init = init;
+    nest->update = f->store;
+    nest->n_vars = f->n_vars;
+    for (int i = 0; i < f->n_vars; i++)
+        nest->var[i] = f->var[i];
+    nest->n_cond = f->n_cond;
+    for (int i = 0; i < f->n_cond; i++)
+        nest->cond[i] = f->cond[i];
+    return true;
+}
+
+/* A pointwise nest that reads the element just computed joins as a step. */
+static bool join_step(Nest *nest, const Flat *f)
+{
+    const Stmt *last = nest_last(nest);
+    LoadSearch read = find_load(f->store, last->buffer);
+    if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
+        (nest->n_cond && !nest->update))
+        return false;
+    Index to[MAX_NEST_LOOPS];
+    int64_t points = 1, covered = 1;
+    for (int i = 0; i < f->n_vars; i++) {
+        int dim = -1;
+        for (int d = 0; d < read.found->n_index; d++) {
+            Index x = read.found->index[d];
+            if (index_coef(x, f->var[i]) && (x.n != 1 || x.c != 0 || x.term[0].coef != 1 || dim >= 0))
+                return false;
+            if (index_coef(x, f->var[i]))
+                dim = d;
+        }
+        int64_t lo = 0, hi = -1;
+        if (dim >= 0)
+            index_range(last->index[dim], &lo, &hi);
+        if (lo != 0 || hi != f->var[i]->extent - 1)
+            return false;
+        to[i] = last->index[dim];
+        points *= f->var[i]->extent;
+    }
+    for (int i = 0; i < nest->n_vars; i++)
+        covered *= is_spatial(last, nest->var[i]) ? nest->var[i]->extent : 1;
+    if (points != covered)
+        return false;
+    const Stmt *step = stmt_renamed(nest->arena, f->store, f->var, to, f->n_vars);
+    if (!same_element(find_load(step, last->buffer).found, last))
+        return false;
+    nest->step[nest->n_steps++] = step;
+    return true;
+}
+
+/* A label of its own for each nest: the buffer's name, or "zero" for a constant fill. */
+static void nest_name(Nest **nests, int at)
+{
+    Nest *nest = nests[at];
+    bool fill = !nest->update && nest->init->expr->kind == EXPR_CONST;
+    const char *stem = fill ? "zero" : nest->init->buffer->name;
+    nest->label = stem;
+    for (int i = 0, serial = 2; i < at; i++)
+        if (str_eq(nests[i]->label, nest->label)) {
+            nest->label = arena_printf(nest->arena, "%s%d", stem, serial++);
+            i = -1;
+        }
+}
+
+static void nest_finish(Nest *nest)
+{
+    const Stmt *main = nest->update ? nest->update : nest->init;
+    nest->stage_at = -1;
+    for (int i = 0; i < nest->n_vars; i++) {
+        nest->loop[i] = (NestLoop){nest->var[i]->name, nest->var[i]->extent, LOOP_SERIAL,
+                                   !is_spatial(main, nest->var[i]), 0, 0, -1};
+        if (nest->loop[i].reduction && nest->stage_at < 0)
+            nest->stage_at = i;
+    }
+    nest->n_loops = nest->n_vars;
+    if (nest->stage_at < 0)
+        nest->stage_at = nest->n_loops;
+}
+
+int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests)
+{
+    size_t cap = 0;
+    int n = 0;
+    Nest *open = NULL;
+    *nests = NULL;
+    for (Stmt *s = k->body.first; s; s = s->next) {
+        Flat f;
+        if (s->kind == STMT_NOTE)
+            continue;
+        if (!flat_read(s, &f)) {
+            diag_error(cx->diags, NO_PLACE, "E0941",
+                       "kernel '%s' is not a list of perfect loop nests, so no schedule can act on "
+                       "it", k->name);
+            diag_help(cx->diags, "schedules apply to naive nests: run 'tile' before other loop "
+                      "passes");
+            return -1;
+        }
+        if (open && (join_update(open, &f) || join_step(open, &f)))
+            continue;
+        open = nest_start(k->arena, k, &f);
+        *nests = arena_grow(k->arena, *nests, (size_t)n, (size_t)n + 1, &cap, sizeof(Nest *));
+        (*nests)[n++] = open;
+    }
+    for (int i = 0; i < n; i++) {
+        nest_name(*nests, i);
+        nest_finish((*nests)[i]);
+    }
+    return n;
+}
+
+int nest_find_loop(const Nest *nest, const char *name)
+{
+    for (int i = 0; i < nest->n_loops; i++)
+        if (strcmp(nest->loop[i].name, name) == 0)
+            return i;
+    return -1;
+}

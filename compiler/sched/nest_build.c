@@ -1,0 +1,333 @@
+/* nest_build: scheduled nests become loops again.
+ *
+ *   for outer loops                        those before stage_at
+ *     local acc[tile]                      the spatial loops from stage_at on
+ *     for tile: acc = init
+ *     for loops from stage_at on: acc = update(acc)
+ *     for tile: y = steps(acc)
+ *
+ * A split with a tail emits its inside twice (whole iterations, then the rest), a border loop up to
+ * three times; each copy has loops and variables of its own, with extents of its own.
+ */
+#include "sched/sched.h"
+
+typedef struct Emitter {
+    Nest *nest;
+    Arena *arena;
+    bool drop_intermediate[MAX_STEPS + 2];     /* stores no other nest reads */
+    Index value[MAX_NEST_LOOPS + 1];           /* of each loop, in the variables emitted so far */
+    int64_t extent[MAX_NEST_LOOPS + 1];        /* of each loop in the copy being emitted */
+    int64_t start[MAX_NEST_LOOPS];             /* of each split: where its inner half begins */
+    int64_t rest[MAX_NEST_LOOPS];              /* of each split: left over for copies */
+    Buffer *acc;
+    int acc_loop[MAX_DIMS];                    /* which loop each dimension of acc follows */
+    int n_acc;
+} Emitter;
+
+static Index value_of(const Emitter *m, const char *name)
+{
+    int at = nest_find_loop(m->nest, name);
+    if (at >= 0)
+        return m->value[at];
+    for (int i = m->nest->n_splits - 1; i >= 0; i--) {
+        const NestSplit *s = &m->nest->split[i];
+        if (str_eq(s->from, name))
+            return index_offset(index_add(m->arena,
+                                          index_scale(m->arena, value_of(m, s->outer), s->factor),
+                                          value_of(m, s->inner)), m->start[i]);
+    }
+    return index_const(0);
+}
+
+/* Extents of a loop in this copy, or of the halves it was split into. */
+static void set_extent(Emitter *m, const char *name, int64_t extent)
+{
+    int at = nest_find_loop(m->nest, name);
+    if (at >= 0) {
+        m->extent[at] = extent;
+        return;
+    }
+    for (int i = 0; i < m->nest->n_splits; i++) {
+        const NestSplit *s = &m->nest->split[i];
+        if (!str_eq(s->from, name))
+            continue;
+        int64_t outer, inner;
+        split_extents(s, extent, &outer, &inner, &m->rest[i]);
+        m->start[i] = 0;
+        set_extent(m, s->outer, outer);
+        set_extent(m, s->inner, inner);
+    }
+}
+
+/* The largest piece of a rest that splits without a rest of its own. */
+static int64_t piece_of(const Nest *nest, const char *name, int64_t rest)
+{
+    for (int i = 0; i < nest->n_splits; i++) {
+        const NestSplit *s = &nest->split[i];
+        if (str_eq(s->from, name) && !s->pad && rest > s->factor)
+            return rest - rest % s->factor;
+    }
+    return rest;
+}
+
+/* A statement of the nest with each original variable replaced by its value here. */
+static Stmt *instance(const Emitter *m, const Stmt *s)
+{
+    Stmt *copy = NEW(m->arena, Stmt);
+    *copy = *s;
+    copy->next = NULL;
+    Body body = {0};
+    body_add(&body, copy);
+    for (int i = 0; i < m->nest->n_vars; i++) {
+        const Var *v = m->nest->var[i];
+        body = body_copy(m->arena, body, v, value_of(m, v->name));
+    }
+    return body.first;
+}
+
+typedef struct Replace {
+    const Buffer *buffer;
+    const Expr *by;
+} Replace;
+
+static const Expr *replace_load(void *user, const Expr *e)
+{
+    const Replace *r = user;
+    return e->kind == EXPR_LOAD && e->buffer == r->buffer ? r->by : NULL;
+}
+
+static const Expr *acc_load(const Emitter *m, Index *index)
+{
+    for (int d = 0; d < m->n_acc; d++)
+        index[d] = m->value[m->acc_loop[d]];
+    return expr_load(m->arena, m->acc, index, m->n_acc, 1);
+}
+
+static void emit_acc_store(Emitter *m, Body *out, const Expr *e)
+{
+    Index index[MAX_DIMS];
+    acc_load(m, index);
+    body_add(out, stmt_store(m->arena, m->acc, index, m->n_acc, e));
+}
+
+static Body *open_loop(Emitter *m, Body *out, int level, int64_t extent, int64_t start)
+{
+    const NestLoop *l = &m->nest->loop[level];
+    if (extent == 1 && l->kind != LOOP_VECTOR) {
+        m->value[level] = index_const(start);
+        return out;
+    }
+    Var *v = NEW(m->arena, Var);
+    *v = (Var){l->name, extent};
+    m->value[level] = index_offset(index_var(m->arena, v), start);
+    Stmt *loop = stmt_for(m->arena, v, l->kind);
+    body_add(out, loop);
+    return &loop->body;
+}
+
+/* Loops over the tile, in the schedule's order. */
+static Body *open_tile(Emitter *m, Body *out)
+{
+    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
+        if (!m->nest->loop[i].reduction)
+            out = open_loop(m, out, i, m->extent[i], 0);
+    return out;
+}
+
+/* The chain of steps on one element whose value so far is e; stores what must be stored. */
+static void emit_steps(Emitter *m, Body *out, const Expr *e, const Stmt *last)
+{
+    Nest *nest = m->nest;
+    for (int i = 0; i <= nest->n_steps; i++) {
+        Stmt *s = instance(m, i == 0 ? last : nest->step[i - 1]);
+        if (i > 0) {
+            const Stmt *before = i == 1 ? last : nest->step[i - 2];
+            Name *name = NEW(m->arena, Name);
+            *name = (Name){arena_printf(m->arena, "v%d", i), e->type, false};
+            if (e->kind != EXPR_NAME)
+                body_add(out, stmt_let(m->arena, name, e));
+            Replace r = {before->buffer,
+                         e->kind == EXPR_NAME ? e : expr_name(m->arena, name)};
+            e = expr_map(m->arena, s->expr, replace_load, &r);
+        }
+        if (!m->drop_intermediate[i] || i == nest->n_steps) {
+            s->expr = e;
+            body_add(out, s);
+        }
+    }
+}
+
+static void emit_staged(Emitter *m, Body *out);
+
+typedef void (*EmitLevel)(Emitter *m, Body *out, int level);
+
+/* The copies for what a split leaves over, when `level` is its outer half. */
+static void emit_rest(Emitter *m, Body *out, int level, EmitLevel emit)
+{
+    int at = m->nest->loop[level].split;
+    if (at < 0 || m->rest[at] == 0)
+        return;
+    const NestSplit *s = &m->nest->split[at];
+    int64_t left = m->rest[at], start = 0;
+    m->rest[at] = 0;
+    while (left > 0) {
+        int64_t piece = piece_of(m->nest, s->inner, left);
+        set_extent(m, s->inner, piece);
+        m->start[at] = start;
+        emit(m, open_loop(m, out, level, 1, m->extent[level]), level + 1);
+        start += piece;
+        left -= piece;
+    }
+    m->start[at] = 0;
+    m->rest[at] = start;
+    set_extent(m, s->inner, s->factor);
+}
+
+/* One loop of the part before the tile, with its copies for borders and tails. */
+static void emit_outer(Emitter *m, Body *out, int level)
+{
+    Nest *nest = m->nest;
+    if (level == nest->stage_at) {
+        emit_staged(m, out);
+        return;
+    }
+    const NestLoop *l = &nest->loop[level];
+    int64_t extent = m->extent[level];
+    int64_t middle = extent - l->peel_lo - l->peel_hi;
+    for (int64_t i = 0; i < l->peel_lo; i++)
+        emit_outer(m, open_loop(m, out, level, 1, i), level + 1);
+    if (middle > 0)
+        emit_outer(m, open_loop(m, out, level, middle, l->peel_lo), level + 1);
+    for (int64_t i = extent - l->peel_hi; i < extent; i++)
+        emit_outer(m, open_loop(m, out, level, 1, i), level + 1);
+    emit_rest(m, out, level, emit_outer);
+}
+
+/* An update written against the accumulator instead of its buffer. */
+static void emit_update(Emitter *m, Body *out, int level)
+{
+    Nest *nest = m->nest;
+    if (level < nest->n_loops) {
+        emit_update(m, open_loop(m, out, level, m->extent[level], 0), level + 1);
+        emit_rest(m, out, level, emit_update);
+        return;
+    }
+    Index index[MAX_DIMS];
+    Stmt *s = instance(m, nest->update);
+    Replace r = {nest->update->buffer, acc_load(m, index)};
+    if (nest->n_cond) {
+        Stmt *guard = stmt_if(m->arena, nest->cond, nest->n_cond);
+        body_add(out, instance(m, guard));
+        out = &out->last->body;
+    }
+    emit_acc_store(m, out, expr_map(m->arena, s->expr, replace_load, &r));
+}
+
+static void make_acc(Emitter *m, ScalarType type)
+{
+    Buffer *acc = NEW(m->arena, Buffer);
+    *acc = (Buffer){.name = "acc", .kind = BUF_LOCAL, .type = type, .lanes = 1};
+    m->n_acc = 0;
+    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
+        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind != LOOP_VECTOR)
+            m->acc_loop[m->n_acc++] = i;
+    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
+        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind == LOOP_VECTOR)
+            m->acc_loop[m->n_acc++] = i;
+    if (m->n_acc == 0)
+        acc->dim[acc->rank++].extent = 1;
+    for (int d = 0; d < m->n_acc; d++)
+        acc->dim[acc->rank++].extent = m->extent[m->acc_loop[d]];
+    m->acc = acc;
+}
+
+static void emit_staged(Emitter *m, Body *out)
+{
+    Nest *nest = m->nest;
+    if (!nest->update) {                      /* pointwise: no accumulator */
+        Body *leaf = open_tile(m, out);
+        if (nest->n_cond) {
+            body_add(leaf, instance(m, stmt_if(m->arena, nest->cond, nest->n_cond)));
+            leaf = &leaf->last->body;
+        }
+        emit_steps(m, leaf, instance(m, nest->init)->expr, nest->init);
+        return;
+    }
+    make_acc(m, nest->update->buffer->type);
+    if (m->n_acc == 0) {                      /* a tile of one element still has one dimension */
+        m->acc_loop[m->n_acc++] = nest->n_loops;
+        m->value[nest->n_loops] = index_const(0);
+    }
+    body_add(out, stmt_local(m->arena, m->acc));
+    Body *leaf = open_tile(m, out);
+    emit_acc_store(m, leaf, instance(m, nest->init)->expr);
+    emit_update(m, out, nest->stage_at);
+    leaf = open_tile(m, out);
+    Index index[MAX_DIMS];
+    emit_steps(m, leaf, acc_load(m, index), nest->update);
+}
+
+typedef struct ReadSearch {
+    const Buffer *buffer;
+    bool found;
+} ReadSearch;
+
+static void search_read(void *user, const Expr *e)
+{
+    ReadSearch *s = user;
+    if (e->kind == EXPR_LOAD && e->buffer == s->buffer)
+        s->found = true;
+}
+
+/* Does any other nest, or a later step than the next, read what statement i of the chain wrote? */
+static bool read_elsewhere(Nest **nests, int n, const Nest *own, int i, const Buffer *b)
+{
+    ReadSearch s = {b, b->kind == BUF_OUT};
+    for (int k = 0; k < n; k++) {
+        const Nest *nest = nests[k];
+        if (nest != own) {
+            stmt_visit_exprs(nest->init, search_read, &s);
+            if (nest->update)
+                stmt_visit_exprs(nest->update, search_read, &s);
+        }
+        for (int j = nest == own ? i + 1 : 0; j < nest->n_steps; j++)
+            stmt_visit_exprs(nest->step[j], search_read, &s);
+    }
+    return s.found;
+}
+
+/* Statement i of the chain writes an element that a later one of the chain writes again. */
+static bool overwritten(const Nest *nest, int i, const Buffer *b)
+{
+    for (int j = i; j < nest->n_steps; j++)
+        if (nest->step[j]->buffer == b)
+            return true;
+    return false;
+}
+
+void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *inner,
+                   int64_t *rest)
+{
+    *inner = extent < s->factor && !s->pad ? extent : s->factor;
+    *outer = s->pad ? (extent + s->factor - 1) / s->factor : extent / *inner;
+    *rest = s->pad ? 0 : extent - *outer * *inner;
+}
+
+void nests_apply(Kernel *k, Nest **nests, int n)
+{
+    k->body = (Body){0};
+    for (int i = 0; i < n; i++) {
+        Nest *nest = nests[i];
+        Emitter m = {.nest = nest, .arena = k->arena};
+        for (int j = 0; j <= nest->n_steps; j++) {
+            const Stmt *last = nest->update ? nest->update : nest->init;
+            const Buffer *b = j == 0 ? last->buffer : nest->step[j - 1]->buffer;
+            m.drop_intermediate[j] =
+                overwritten(nest, j, b) || !read_elsewhere(nests, n, nest, j, b);
+        }
+        for (int v = 0; v < nest->n_vars; v++)
+            set_extent(&m, nest->var[v]->name, nest->var[v]->extent);
+        emit_outer(&m, &k->body, 0);
+    }
+    kernel_unique_names(k);
+}

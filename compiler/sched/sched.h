@@ -1,0 +1,89 @@
+/* sched: schedules as data. A nest is what a schedule acts on: one perfect loop nest with an
+ * initial value, one update under reduction loops, and pointwise steps on the same element.
+ * Verbs edit a nest; the text form is a line of verbs; the heuristic finds a line by cost.
+ *
+ *   split ic 16, split oc 32, split oc.i 16, pack w [d0/32, d1/16, d2, d3, d1%16, d0%32],
+ *   order n oc.o oy ic.o ky kx ic.i ox oc.i.o oc.i.i, stage at ic.o, unroll ox oc.i.o,
+ *   vector oc.i.i
+ *
+ * A kernel's schedule has one line a nest, "sq: vector c.i; y: split ox 16", where the label is
+ * the buffer the nest writes first ("zero" for constant fills; a number follows where one is
+ * taken); a line without label is for the last nest.
+ */
+#ifndef NET2C_SCHED_H
+#define NET2C_SCHED_H
+
+#include "loop/loop.h"
+#include "target/target.h"
+
+#define MAX_NEST_LOOPS 24
+#define MAX_STEPS 12
+
+typedef struct NestLoop {
+    const char *name;
+    int64_t extent;            /* whole iterations, when it is the outer half of a split */
+    LoopKind kind;
+    bool reduction;
+    int64_t peel_lo, peel_hi;  /* border: iterations split off on each side */
+    int split;                 /* outer half of this split (index into Nest.split), or -1 */
+} NestLoop;
+
+typedef struct NestSplit {     /* from = outer * factor + inner. What factor does not divide is
+                                  peeled into copies of its own, or padded to a whole iteration */
+    const char *from, *outer, *inner;
+    int64_t factor;
+    bool pad;
+} NestSplit;
+
+typedef struct Nest {
+    Arena *arena;
+    Kernel *kernel;
+    const char *label;                 /* unique in the kernel */
+    const Var *var[MAX_NEST_LOOPS];    /* original loop variables: spatial and reduction */
+    int n_vars;
+    NestLoop loop[MAX_NEST_LOOPS];     /* as scheduled, outermost first */
+    int n_loops;
+    NestSplit split[MAX_NEST_LOOPS];   /* in the order made */
+    int n_splits;
+    /* STMT_STOREs in terms of var[]: the initial value, the update (NULL: none), and then steps
+     * that each read the value before at the same element */
+    const Stmt *init, *update;
+    const Stmt *step[MAX_STEPS];
+    int n_steps;
+    Cond cond[MAX_COND];               /* guard of the update */
+    int n_cond;
+    int stage_at;                      /* position in loop[] where the tile in registers begins */
+} Nest;
+
+/* Recognise the nests of a kernel's naive body, in order. Returns how many; -1: reported. */
+int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests);
+/* How often each half runs for `extent` of the whole, and what is left over for copies. */
+void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *inner,
+                   int64_t *rest);
+/* Rebuild the kernel's body from its nests, each with its tile staged. */
+void nests_apply(Kernel *k, Nest **nests, int n);
+int nest_find_loop(const Nest *nest, const char *name);          /* position or -1 */
+/* The buffer a statement chain ends in: the last step's, or the update's or init's. */
+Buffer *nest_target(const Nest *nest);
+
+/* Verbs: each checks legality, reports at `place` and returns false if it is not legal. */
+typedef struct VerbCx {
+    Cx *cx;
+    Place place;
+    const Row *row;
+} VerbCx;
+typedef enum { TAIL_NONE, TAIL_PEEL, TAIL_PAD } TailKind;
+bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail);
+bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n);
+bool verb_stage(VerbCx *v, Nest *nest, const char *loop);        /* NULL: innermost */
+bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind);
+bool verb_border(VerbCx *v, Nest *nest, const char *loop);
+bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, int n);
+
+/* Apply a schedule text to a kernel's nests, verb by verb. */
+bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text);
+/* The best schedule text by the cost model, with the reason in one line. NULL: leave naive. */
+const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, const Row *row,
+                          const char **why);
+
+#endif

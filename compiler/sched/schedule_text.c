@@ -1,0 +1,238 @@
+/* schedule_text: read a line of verbs and apply it.
+ *
+ *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
+ *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
+ *         | "stage" | "unroll" loop... | "vector" loop | "parallel" loop | "border" loop
+ *         | "pack" buffer "[" entry { "," entry } "]"
+ *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
+ */
+#include "sched/sched.h"
+
+#include <ctype.h>
+#include <string.h>
+
+typedef struct Reader {
+    VerbCx *v;
+    Kernel *kernel;
+    const char *at;
+    char word[64];
+} Reader;
+
+static bool fail(Reader *r, const char *what)
+{
+    diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s at '%.24s'",
+               r->kernel->name, what, r->at);
+    return false;
+}
+
+static void skip_space(Reader *r)
+{
+    while (*r->at == ' ' || *r->at == '\n' || *r->at == '\t')
+        r->at++;
+}
+
+static bool word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '=';
+}
+
+/* The next word, "" before punctuation or at the end. */
+static const char *next_word(Reader *r)
+{
+    size_t n = 0;
+    skip_space(r);
+    while (word_char(r->at[n]) && n + 1 < sizeof r->word)
+        n++;
+    memcpy(r->word, r->at, n);
+    r->word[n] = 0;
+    r->at += n;
+    return r->word;
+}
+
+static bool accept(Reader *r, char c)
+{
+    skip_space(r);
+    if (*r->at != c)
+        return false;
+    r->at++;
+    return true;
+}
+
+static bool read_number(Reader *r, int64_t *out)
+{
+    return parse_i64(next_word(r), out) || fail(r, "expected a number");
+}
+
+static bool read_entry(Reader *r, StorageDim *e)
+{
+    *e = (StorageDim){0, 0, 1, 0};
+    bool paren = accept(r, '(');
+    const char *w = next_word(r);
+    int64_t dim;
+    if (w[0] != 'd' || !parse_i64(w + 1, &dim) || dim < 0 || dim >= MAX_DIMS)
+        return fail(r, "expected a dimension like d0");
+    e->dim = (int)dim;
+    if (accept(r, '+') && !read_number(r, &e->add))
+        return false;
+    if (paren && !accept(r, ')'))
+        return fail(r, "expected ')'");
+    if (accept(r, '/') && !read_number(r, &e->div))
+        return false;
+    if (accept(r, '%') && !read_number(r, &e->mod))
+        return false;
+    return (e->div > 0 && e->mod >= 0 && e->add >= 0) || fail(r, "expected positive numbers");
+}
+
+static bool read_pack(Reader *r)
+{
+    StorageDim map[MAX_DIMS];
+    int n = 0;
+    char buffer[64];
+    memcpy(buffer, next_word(r), sizeof buffer);
+    if (!accept(r, '['))
+        return fail(r, "expected '['");
+    do {
+        if (n == MAX_DIMS)
+            return fail(r, "too many dimensions");
+        if (!read_entry(r, &map[n++]))
+            return false;
+    } while (accept(r, ','));
+    if (!accept(r, ']'))
+        return fail(r, "expected ']'");
+    return verb_pack(r->v, r->kernel, buffer, map, n);
+}
+
+static bool read_order(Reader *r, Nest *nest)
+{
+    const char *loops[MAX_NEST_LOOPS];
+    int n = 0;
+    while (n < MAX_NEST_LOOPS && *next_word(r))
+        loops[n++] = arena_strdup(r->v->cx->temp, r->word);
+    return verb_order(r->v, nest, loops, n);
+}
+
+static bool read_marks(Reader *r, Nest *nest, LoopKind kind)
+{
+    int n = 0;
+    while (*next_word(r)) {
+        if (!verb_mark(r->v, nest, r->word, kind))
+            return false;
+        n++;
+    }
+    return n > 0 || fail(r, "expected a loop");
+}
+
+static bool read_split(Reader *r, Nest *nest)
+{
+    char loop[64];
+    int64_t factor;
+    memcpy(loop, next_word(r), sizeof loop);
+    if (!read_number(r, &factor))
+        return false;
+    const char *tail = next_word(r);
+    if (str_eq(tail, "tail=peel"))
+        return verb_split(r->v, nest, loop, factor, TAIL_PEEL);
+    if (str_eq(tail, "tail=pad"))
+        return verb_split(r->v, nest, loop, factor, TAIL_PAD);
+    return *tail ? fail(r, "expected tail=peel or tail=pad")
+                 : verb_split(r->v, nest, loop, factor, TAIL_NONE);
+}
+
+static bool read_stage(Reader *r, Nest *nest)
+{
+    const char *w = next_word(r);
+    if (!*w)
+        return verb_stage(r->v, nest, NULL);
+    if (!str_eq(w, "at"))
+        return fail(r, "expected 'at'");
+    return verb_stage(r->v, nest, next_word(r));
+}
+
+static bool read_verb(Reader *r, Nest *nest, const char *verb)
+{
+    if (str_eq(verb, "split"))
+        return read_split(r, nest);
+    if (str_eq(verb, "order"))
+        return read_order(r, nest);
+    if (str_eq(verb, "stage"))
+        return read_stage(r, nest);
+    if (str_eq(verb, "unroll"))
+        return read_marks(r, nest, LOOP_UNROLL);
+    if (str_eq(verb, "vector"))
+        return read_marks(r, nest, LOOP_VECTOR);
+    if (str_eq(verb, "parallel"))
+        return read_marks(r, nest, LOOP_PARALLEL);
+    if (str_eq(verb, "border"))
+        return verb_border(r->v, nest, next_word(r));
+    if (str_eq(verb, "pack"))
+        return read_pack(r);
+    static const char *const verbs[] = {"split", "order", "stage", "unroll", "vector", "parallel",
+                                        "border", "pack"};
+    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 8);
+    fail(r, arena_printf(r->v->cx->temp, "unknown verb '%s'", verb));
+    if (near)
+        diag_help(r->v->cx->diags, "did you mean '%s'?", near);
+    return false;
+}
+
+/* The tile must be whole in every copy: no split in it may leave anything over. */
+static bool check_tile(VerbCx *v, const Nest *nest)
+{
+    for (int i = nest->stage_at; i < nest->n_loops; i++) {
+        const NestLoop *l = &nest->loop[i];
+        if (l->split < 0 || l->reduction || nest->split[l->split].pad)
+            continue;
+        const NestSplit *s = &nest->split[l->split];
+        int64_t extent = -1;
+        for (int k = 0; k < nest->n_vars; k++)
+            if (str_eq(nest->var[k]->name, s->from))
+                extent = nest->var[k]->extent;
+        for (int k = 0; k < nest->n_splits; k++)
+            if (str_eq(nest->split[k].inner, s->from))
+                extent = nest->split[k].factor;
+        if (extent < 0 || extent % s->factor) {
+            diag_error(v->cx->diags, v->place, "E0951",
+                       "illegal schedule: '%s' is in the staged tile and splits with a rest",
+                       l->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static Nest *find_nest(Reader *r, Nest **nests, int n)
+{
+    const char *start = r->at;
+    const char *w = next_word(r);
+    if (accept(r, ':')) {
+        for (int i = 0; i < n; i++)
+            if (str_eq(nests[i]->label, w))
+                return nests[i];
+        fail(r, arena_printf(r->v->cx->temp, "no nest writes '%s'", w));
+        return NULL;
+    }
+    r->at = start;
+    return nests[n - 1];
+}
+
+bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
+{
+    Reader r = {v, k, text, ""};
+    if (n == 0)
+        return true;
+    do {
+        Nest *nest = find_nest(&r, nests, n);
+        if (!nest)
+            return false;
+        do {
+            char verb[64];
+            memcpy(verb, next_word(&r), sizeof verb);
+            if (!read_verb(&r, nest, verb))
+                return false;
+        } while (accept(&r, ','));
+        if (!check_tile(v, nest))
+            return false;
+    } while (accept(&r, ';'));
+    skip_space(&r);
+    return *r.at == 0 || fail(&r, "expected ',' or ';'");
+}

@@ -1,0 +1,176 @@
+/* verbs: the edits a schedule makes to a nest, each a short function that refuses what is not
+ * legal. Order of sums: spatial loops may move anywhere without changing a bit; reduction loops
+ * run in the order the schedule names, which is then part of the kernel's text.
+ */
+#include "sched/sched.h"
+
+#include <string.h>
+
+static bool refuse(VerbCx *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool refuse(VerbCx *v, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *text = arena_vprintf(v->cx->temp, format, args);
+    va_end(args);
+    diag_error(v->cx->diags, v->place, "E0951", "illegal schedule: %s", text);
+    return false;
+}
+
+static int find_loop(VerbCx *v, const Nest *nest, const char *name)
+{
+    int at = nest_find_loop(nest, name);
+    if (at < 0) {
+        Str list = str_new(v->cx->temp);
+        for (int i = 0; i < nest->n_loops; i++)
+            str_printf(&list, "%s%s", i ? " " : "", nest->loop[i].name);
+        refuse(v, "nest '%s' has no loop '%s'; its loops are: %s", nest->label, name, list.data);
+    }
+    return at;
+}
+
+bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail)
+{
+    int at = find_loop(v, nest, loop);
+    if (at < 0)
+        return false;
+    NestLoop from = nest->loop[at];
+    if (factor < 1 || nest->n_loops == MAX_NEST_LOOPS || from.peel_lo || from.peel_hi)
+        return refuse(v, "cannot split '%s' by %lld", loop, (long long)factor);
+    int64_t extent = from.extent;
+    if (extent % factor != 0 && tail == TAIL_NONE)
+        return refuse(v, "split %s %lld leaves %lld of %lld over: say tail=peel or tail=pad", loop,
+                      (long long)factor, (long long)(extent % factor), (long long)extent);
+    if (tail == TAIL_PAD && from.reduction)
+        return refuse(v, "'%s' is a reduction: padding it would add what is not there", loop);
+    NestSplit *s = &nest->split[nest->n_splits];
+    *s = (NestSplit){from.name, arena_printf(nest->arena, "%s.o", from.name),
+                     arena_printf(nest->arena, "%s.i", from.name), factor, tail == TAIL_PAD};
+    memmove(&nest->loop[at + 2], &nest->loop[at + 1],
+            sizeof nest->loop[0] * (size_t)(nest->n_loops - at - 1));
+    int64_t outer, inner, rest;
+    split_extents(s, extent, &outer, &inner, &rest);
+    nest->loop[at] = (NestLoop){s->outer, outer, LOOP_SERIAL, from.reduction, 0, 0, nest->n_splits};
+    nest->loop[at + 1] = (NestLoop){s->inner, inner, LOOP_SERIAL, from.reduction, 0, 0, from.split};
+    nest->n_splits++;
+    nest->n_loops++;
+    if (nest->stage_at > at)
+        nest->stage_at++;
+    return true;
+}
+
+bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n)
+{
+    NestLoop old[MAX_NEST_LOOPS];
+    bool used[MAX_NEST_LOOPS] = {false};
+    memcpy(old, nest->loop, sizeof old);
+    if (n != nest->n_loops)
+        return refuse(v, "order names %d loops, nest '%s' has %d", n, nest->label, nest->n_loops);
+    NestLoop renewed[MAX_NEST_LOOPS];
+    for (int i = 0; i < n; i++) {
+        int at = find_loop(v, nest, loops[i]);
+        if (at < 0)
+            return false;
+        if (used[at])
+            return refuse(v, "order names '%s' twice", loops[i]);
+        used[at] = true;
+        renewed[i] = old[at];
+    }
+    memcpy(nest->loop, renewed, sizeof renewed[0] * (size_t)n);
+    for (int i = 0; i < nest->n_splits; i++) {
+        int outer = nest_find_loop(nest, nest->split[i].outer);
+        int inner = nest_find_loop(nest, nest->split[i].inner);
+        if (outer > inner && inner >= 0)
+            return refuse(v, "'%s' must stay outside '%s'", nest->split[i].outer,
+                          nest->split[i].inner);
+    }
+    return true;
+}
+
+bool verb_stage(VerbCx *v, Nest *nest, const char *loop)
+{
+    int at = loop ? find_loop(v, nest, loop) : nest->n_loops;
+    if (at < 0)
+        return false;
+    for (int i = 0; i < at; i++)
+        if (nest->loop[i].reduction)
+            return refuse(v, "'%s' is a reduction outside the staged tile", nest->loop[i].name);
+    nest->stage_at = at;
+    return true;
+}
+
+bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind)
+{
+    int at = find_loop(v, nest, loop);
+    if (at < 0)
+        return false;
+    if (kind == LOOP_PARALLEL && nest->loop[at].reduction)
+        return refuse(v, "'%s' is a reduction and cannot run in parallel", loop);
+    if (kind == LOOP_VECTOR && nest->loop[at].reduction)
+        return refuse(v, "'%s' is a reduction: its sum has an order, lanes do not", loop);
+    if (kind == LOOP_VECTOR && at != nest->n_loops - 1)
+        return refuse(v, "vector loop '%s' must be innermost; '%s' is", loop,
+                      nest->loop[nest->n_loops - 1].name);
+    nest->loop[at].kind = kind;
+    return true;
+}
+
+/* How many iterations on each side some condition is not certain to hold, judged by the
+ * condition's other variables at their worst. */
+static void border_width(const Nest *nest, const Var *var, int64_t *lo, int64_t *hi)
+{
+    *lo = *hi = 0;
+    for (int i = 0; i < nest->n_cond; i++) {
+        Index x = nest->cond[i].index;
+        int64_t k = index_coef(x, var), min, max;
+        if (k <= 0)
+            continue;
+        index_range(x, &min, &max);
+        int64_t span = k * (var->extent - 1);
+        int64_t below = -min, above = max - (nest->cond[i].extent - 1);
+        int64_t first = below > 0 ? (below + k - 1) / k : 0;
+        int64_t last = above > 0 ? (above + k - 1) / k : 0;
+        if (span < 0 || first + last >= var->extent)
+            continue;
+        *lo = first > *lo ? first : *lo;
+        *hi = last > *hi ? last : *hi;
+    }
+}
+
+bool verb_border(VerbCx *v, Nest *nest, const char *loop)
+{
+    int at = find_loop(v, nest, loop);
+    if (at < 0)
+        return false;
+    if (at >= nest->stage_at)
+        return refuse(v, "border '%s' must be outside the staged tile", loop);
+    for (int i = 0; i < nest->n_vars; i++)
+        if (str_eq(nest->var[i]->name, loop)) {
+            border_width(nest, nest->var[i], &nest->loop[at].peel_lo, &nest->loop[at].peel_hi);
+            return true;
+        }
+    return refuse(v, "border needs an unsplit loop, '%s' comes from a split", loop);
+}
+
+bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, int n)
+{
+    Buffer *b = kernel_buffer(k, buffer);
+    if (!b)
+        return refuse(v, "kernel '%s' has no buffer '%s' to pack", k->name, buffer);
+    if (b->kind != BUF_WEIGHT && b->kind != BUF_SCRATCH)
+        return refuse(v, "only weights and scratch buffers can be packed by a schedule; the "
+                      "layout of '%s' is the graph's choice", buffer);
+    bool seen[MAX_DIMS] = {false};
+    for (int i = 0; i < n; i++) {
+        if (map[i].dim < 0 || map[i].dim >= b->rank)
+            return refuse(v, "'%s' has %d dimensions, no d%d", buffer, b->rank, map[i].dim);
+        seen[map[i].dim] = true;
+    }
+    for (int d = 0; d < b->rank; d++)
+        if (!seen[d])
+            return refuse(v, "the packed layout of '%s' loses dimension d%d", buffer, d);
+    b->n_storage = n;
+    memcpy(b->storage, map, sizeof map[0] * (size_t)n);
+    return true;
+}

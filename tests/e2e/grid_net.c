@@ -1,0 +1,368 @@
+/* grid_net: from grid cases to a model, its weights, inputs and expected outputs.
+ * example: case 12 (conv, relu) becomes the layers c12_0 and c12_1 on the input x12.
+ * Contract: see grid_net.h; names and data depend on the case's number alone. */
+#include "grid_net.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUTS, OUTPUTS, NETWORK };
+
+static void *keep(Net *net, size_t bytes)
+{
+    void **more = realloc(net->kept, (net->n_kept + 1) * sizeof *more);
+    void *p = calloc(1, bytes + 1);
+    if (!more || !p) {
+        perror("grid");
+        exit(1);
+    }
+    net->kept = more;
+    net->kept[net->n_kept++] = p;
+    return p;
+}
+
+Net *net_new(const char *folder, int index, int batch)
+{
+    Net *net = calloc(1, sizeof *net);
+    if (!net)
+        exit(1);
+    net->folder = folder;
+    net->batch = batch;
+    snprintf(net->model_path, sizeof net->model_path, "%s/grid%d.yaml", folder, index);
+    snprintf(net->weights_path, sizeof net->weights_path, "%s/grid%d.safetensors", folder, index);
+    for (int i = 0; i < 3; i++)
+        net->stream[i] = open_memstream(&net->text[i], &net->text_size[i]);
+    net->file = keep(net, 1024 * sizeof *net->file);
+    net->weight = keep(net, 4096 * sizeof *net->weight);
+    return net;
+}
+
+void net_delete(Net *net)
+{
+    for (int i = 0; i < 3; i++) {
+        if (net->stream[i])
+            fclose(net->stream[i]);
+        free(net->text[i]);
+    }
+    for (size_t i = 0; i < net->n_kept; i++)
+        free(net->kept[i]);
+    free(net->kept);
+    free(net);
+}
+
+/* A uniform integer in -most..most, from splitmix64. */
+static int random_int(Net *net, int most)
+{
+    uint64_t z = net->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (int)((z >> 33) % (uint64_t)(2 * most + 1)) - most;
+}
+
+static Values new_values(Net *net, int rank, const int *dim)
+{
+    Values v = {.rank = rank, .n = tensor_count(rank, dim)};
+    memcpy(v.dim, dim, (size_t)rank * sizeof *dim);
+    v.value = keep(net, v.n * sizeof *v.value);
+    v.bound = keep(net, v.n * sizeof *v.bound);
+    return v;
+}
+
+static Values random_values(Net *net, int rank, const int *dim, int most)
+{
+    Values v = new_values(net, rank, dim);
+    for (size_t i = 0; i < v.n; i++) {
+        v.value[i] = random_int(net, most);
+        v.bound[i] = fabs(v.value[i]);
+    }
+    return v;
+}
+
+static const float *floats_of(Net *net, const Values *v)
+{
+    float *data = keep(net, v->n * sizeof *data);
+    for (size_t i = 0; i < v->n; i++)
+        data[i] = (float)v->value[i];
+    return data;
+}
+
+static NetFile *add_file(Net *net, const char *name, bool is_output)
+{
+    NetFile *f = &net->file[net->n_files++];
+    snprintf(f->argument, sizeof f->argument, "%s=%s/%s.npy", name, net->folder, name);
+    f->path = strchr(f->argument, '=') + 1;
+    f->is_output = is_output;
+    return f;
+}
+
+static void print_dims(FILE *f, const Values *v)
+{
+    fprintf(f, "[N");
+    for (int i = 1; i < v->rank; i++)
+        fprintf(f, ", %d", v->dim[i]);
+    fprintf(f, "]");
+}
+
+static Values add_input(Net *net, const char *name, int rank, const int *dim, int most)
+{
+    Values v = random_values(net, rank, dim, most);
+    fprintf(net->stream[INPUTS], "  %s: {shape: ", name);
+    print_dims(net->stream[INPUTS], &v);
+    fprintf(net->stream[INPUTS], "}\n");
+    npy_write(add_file(net, name, false)->path, rank, dim, floats_of(net, &v));
+    return v;
+}
+
+/* A weight tensor of integers, at most `most` in magnitude. */
+static Values add_weight(Net *net, const char *layer, const char *role, int rank, const int *dim,
+                         int most)
+{
+    Values v = random_values(net, rank, dim, most);
+    char *key = keep(net, strlen(layer) + strlen(role) + 2);
+    strcat(strcat(strcpy(key, layer), "."), role);
+    TensorFile *t = &net->weight[net->n_weights++];
+    *t = (TensorFile){.key = key, .rank = rank, .data = floats_of(net, &v)};
+    memcpy(t->dim, dim, (size_t)rank * sizeof *dim);
+    return v;
+}
+
+/* What a layer sees of its case. */
+typedef struct LayerCx {
+    Net *net;
+    const GridLayer *layer;
+    const char *from, *name;
+    int number, most;
+    Values in;
+} LayerCx;
+
+static RefWindow bind_window(const LayerCx *cx)
+{
+    RefWindow w = cx->layer->window;
+    w.n = cx->in.dim[0];
+    w.ih = cx->in.rank == 4 ? cx->in.dim[2] : 1;
+    w.iw = cx->in.dim[cx->in.rank - 1];
+    return w;
+}
+
+static void print_window(FILE *f, const LayerCx *cx)
+{
+    const RefWindow *w = &cx->layer->window;
+    if (cx->in.rank == 4)
+        fprintf(f, ", kernel: [%d, %d], stride: [%d, %d], pad: [%d, %d, %d, %d], "
+                "dilation: [%d, %d]", w->kh, w->kw, w->sh, w->sw, w->top, w->left, w->bottom,
+                w->right, w->dh, w->dw);
+    else
+        fprintf(f, ", kernel: %d, stride: %d, pad: [%d, %d], dilation: %d", w->kw, w->sw, w->left,
+                w->right, w->dw);
+}
+
+static Values window_output(const LayerCx *cx, const RefWindow *w, int channels)
+{
+    int dim[4] = {cx->in.dim[0], channels, ref_out_h(w), ref_out_w(w)};
+    if (cx->in.rank == 3)
+        dim[2] = dim[3];
+    return new_values(cx->net, cx->in.rank, dim);
+}
+
+static Values add_conv(const LayerCx *cx)
+{
+    const GridLayer *l = cx->layer;
+    FILE *f = cx->net->stream[NETWORK];
+    RefWindow w = bind_window(cx);
+    int dim[4] = {l->out, cx->in.dim[1] / l->groups, w.kh, w.kw};
+    if (cx->in.rank == 3)
+        dim[2] = dim[3];
+    fprintf(f, "  - conv: {from: %s, out: %d", cx->from, l->out);
+    print_window(f, cx);
+    fprintf(f, ", groups: %d, bias: %s, path: %s, name: %s}\n", l->groups,
+            l->bias ? "true" : "false", cx->name, cx->name);
+    Values weight = add_weight(cx->net, cx->name, "weight", cx->in.rank, dim, cx->most);
+    Values bias = {0}, y = window_output(cx, &w, l->out);
+    if (l->bias)
+        bias = add_weight(cx->net, cx->name, "bias", 1, &l->out, cx->most);
+    ref_conv(&w, cx->in.dim[1], l->out, l->groups, cx->in.value, weight.value, bias.value, y.value);
+    ref_conv(&w, cx->in.dim[1], l->out, l->groups, cx->in.bound, weight.bound, bias.bound, y.bound);
+    return y;
+}
+
+static Values add_maxpool(const LayerCx *cx)
+{
+    FILE *f = cx->net->stream[NETWORK];
+    RefWindow w = bind_window(cx);
+    fprintf(f, "  - maxpool: {from: %s", cx->from);
+    print_window(f, cx);
+    fprintf(f, ", name: %s}\n", cx->name);
+    Values y = window_output(cx, &w, cx->in.dim[1]);
+    ref_maxpool(&w, cx->in.dim[1], cx->in.value, y.value);
+    ref_maxpool(&w, cx->in.dim[1], cx->in.bound, y.bound);
+    return y;
+}
+
+static Values add_linear(const LayerCx *cx)
+{
+    const GridLayer *l = cx->layer;
+    int in = cx->in.dim[cx->in.rank - 1], rows = (int)cx->in.n / in, dim[6];
+    memcpy(dim, cx->in.dim, sizeof dim);
+    dim[cx->in.rank - 1] = l->out;
+    fprintf(cx->net->stream[NETWORK], "  - linear: {from: %s, out: %d, bias: %s, path: %s, "
+            "name: %s}\n", cx->from, l->out, l->bias ? "true" : "false", cx->name, cx->name);
+    Values weight = add_weight(cx->net, cx->name, "weight", 2, (int[]){l->out, in}, cx->most);
+    Values bias = {0}, y = new_values(cx->net, cx->in.rank, dim);
+    if (l->bias)
+        bias = add_weight(cx->net, cx->name, "bias", 1, &l->out, cx->most);
+    ref_linear(rows, in, l->out, cx->in.value, weight.value, bias.value, y.value);
+    ref_linear(rows, in, l->out, cx->in.bound, weight.bound, bias.bound, y.bound);
+    return y;
+}
+
+static Values add_sum(const LayerCx *cx)
+{
+    char other[32];
+    snprintf(other, sizeof other, "z%d", cx->number);
+    Values b = add_input(cx->net, other, cx->in.rank, cx->in.dim, 8);
+    fprintf(cx->net->stream[NETWORK], "  - add: {from: [%s, %s], name: %s}\n", cx->from, other,
+            cx->name);
+    Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
+    ref_add((int)y.n, cx->in.value, b.value, y.value);
+    ref_add((int)y.n, cx->in.bound, b.bound, y.bound);
+    return y;
+}
+
+static Values add_inexact(const LayerCx *cx)
+{
+    FILE *f = cx->net->stream[NETWORK];
+    Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
+    int channels = cx->in.dim[1], pixels = (int)cx->in.n / cx->in.dim[0] / channels;
+    if (cx->layer->kind == GRID_LRN) {
+        fprintf(f, "  - lrn: {from: %s, size: %d, alpha: 1e-2, beta: 0.75, k: 2, name: %s}\n",
+                cx->from, cx->layer->size, cx->name);
+        ref_lrn(cx->in.dim[0], channels, pixels, cx->layer->size, 1e-2, 0.75, 2, cx->in.value,
+                y.value);
+    } else {
+        fprintf(f, "  - softmax: {from: %s, axis: 1, name: %s}\n", cx->from, cx->name);
+        ref_softmax(cx->in.dim[0], channels, pixels, cx->in.value, y.value);
+    }
+    return y;
+}
+
+static Values add_pointwise(const LayerCx *cx)
+{
+    bool flatten = cx->layer->kind == GRID_FLATTEN;
+    int flat[2] = {cx->in.dim[0], (int)cx->in.n / cx->in.dim[0]};
+    fprintf(cx->net->stream[NETWORK], "  - %s: {from: %s, name: %s}\n",
+            flatten ? "flatten" : "relu", cx->from, cx->name);
+    if (flatten) {
+        Values y = cx->in;
+        y.rank = 2;
+        memcpy(y.dim, flat, sizeof flat);
+        return y;
+    }
+    Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
+    ref_relu((int)y.n, cx->in.value, y.value);
+    y.bound = cx->in.bound;
+    return y;
+}
+
+static Values add_layer(const LayerCx *cx)
+{
+    switch (cx->layer->kind) {
+    case GRID_CONV:
+        return add_conv(cx);
+    case GRID_MAXPOOL:
+        return add_maxpool(cx);
+    case GRID_LINEAR:
+        return add_linear(cx);
+    case GRID_ADD:
+        return add_sum(cx);
+    case GRID_LRN:
+    case GRID_SOFTMAX:
+        return add_inexact(cx);
+    case GRID_RELU:
+    case GRID_FLATTEN:
+        break;
+    }
+    return add_pointwise(cx);
+}
+
+bool net_add_case(Net *net, const GridCase *k, int number)
+{
+    char name[2][32];
+    int dim[4] = {net->batch, k->c, k->rank == 3 ? k->w : k->h, k->w};
+    int most = k->n_layers > 3 ? 1 : 4;
+    net->random = (uint64_t)number << 32;
+    snprintf(name[0], sizeof name[0], "x%d", number);
+    LayerCx cx = {.net = net, .number = number, .most = most,
+                  .in = add_input(net, name[0], k->rank, dim, 2 * most)};
+    for (int i = 0; i < k->n_layers; i++) {
+        cx.layer = &k->layer[i];
+        cx.from = name[i % 2];
+        cx.name = name[1 - i % 2];
+        snprintf(name[1 - i % 2], sizeof name[0], "c%d_%d", number, i);
+        cx.in = add_layer(&cx);
+        for (size_t j = 0; j < cx.in.n; j++)
+            if (cx.in.bound[j] >= 16777216.0) {
+                printf("case %d (%s): sums could reach 2^24\n", number, k->family);
+                return false;
+            }
+    }
+    NetFile *out = add_file(net, cx.name, true);
+    out->shape = k;
+    out->number = number;
+    out->want = cx.in;
+    out->exact = cx.layer->kind != GRID_LRN && cx.layer->kind != GRID_SOFTMAX;
+    fprintf(net->stream[OUTPUTS], "%s%s", net->text_size[OUTPUTS] ? ", " : "", cx.name);
+    fflush(net->stream[OUTPUTS]);
+    return true;
+}
+
+void net_write(Net *net)
+{
+    for (int i = 0; i < 3; i++)
+        fflush(net->stream[i]);
+    FILE *f = fopen(net->model_path, "w");
+    if (!f || fprintf(f, "net2c: 1\nname: grid\ninputs:\n%soutputs: [%s]\nweights:\n"
+                      "  bind: \"$path.$param\"\nnetwork:\n%s", net->text[INPUTS],
+                      net->text[OUTPUTS], net->text[NETWORK]) < 0 || fclose(f) != 0) {
+        perror(net->model_path);
+        exit(1);
+    }
+    safetensors_write(net->weights_path, net->n_weights, net->weight);
+    for (int i = 0; i < net->n_files; i++)
+        if (net->file[i].is_output)
+            remove(net->file[i].path);
+}
+
+/* Distance in representable floats; equal NaNs are 0 apart, signs of zero count. */
+static int64_t float_steps(float a, float b)
+{
+    int32_t i, j;
+    if (isnan(a) && isnan(b))
+        return 0;
+    memcpy(&i, &a, sizeof i);
+    memcpy(&j, &b, sizeof j);
+    int64_t x = i < 0 ? -1 - (int64_t)(i & INT32_MAX) : i;
+    int64_t y = j < 0 ? -1 - (int64_t)(j & INT32_MAX) : j;
+    return x > y ? x - y : y - x;
+}
+
+bool net_compare(Net *net, const NetFile *f)
+{
+    float *got = npy_read(f->path, f->want.n);
+    size_t different = 0, first = 0;
+    for (size_t i = 0; got && i < f->want.n; i++)
+        if (float_steps(got[i], (float)f->want.value[i]) > (f->exact ? 0 : 4))
+            if (different++ == 0)
+                first = i;
+    if (!got || different) {
+        const GridCase *k = f->shape;
+        printf("case %d (%s), input [%d, %d, %d, %d] in %s:\n", f->number, k->family, net->batch,
+               k->c, k->h, k->w, net->model_path);
+        if (got)
+            printf("  %zu of %zu elements differ; first [%zu]: got %.9g, expected %.9g\n",
+                   different, f->want.n, first, (double)got[first], f->want.value[first]);
+    }
+    bool ok = got && !different;
+    free(got);
+    return ok;
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""AlexNet, full and small, against the committed fixtures of the PyTorch module.
+
+Checks that `weights init` gives the fixture's bytes, then compares, at most 1e-6 apart in relative
+L2 of the sampled elements and of the norm:
+    the logits, as the model stands;
+    every group's output, with the default passes;
+    every layer's output, with fuse-layers off.
+Standard library only. Environment: NET2C, NET2C_TEST_DIR.
+"""
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "fixtures"))
+import fixture_data
+
+NET2C = os.environ.get("NET2C", str(ROOT / "build" / "net2c"))
+FOLDER = Path(os.environ.get("NET2C_TEST_DIR", ROOT / "build" / "test_fixtures"))
+BOUND = 1e-6
+failures = []
+
+
+def net2c(*arguments):
+    command = [NET2C, *(str(a) for a in arguments)]
+    result = subprocess.run(command, cwd=FOLDER)
+    if result.returncode:
+        sys.exit(f"status {result.returncode}: {' '.join(command)}")
+
+
+def relative_l2(got, want):
+    norm = math.sqrt(sum(w * w for w in want))
+    return math.sqrt(sum((g - w) ** 2 for g, w in zip(got, want))) / norm
+
+
+def check(what, got, want):
+    """The larger of both distances: sampled elements, and norm."""
+    samples = [got[i] for i in fixture_data.sample_indices(len(got))]
+    if len(samples) != len(want["values"]):
+        failures.append(f"{what}: {len(got)} elements, expected shape {want['shape']}")
+        return math.inf
+    norm = math.sqrt(math.fsum(g * g for g in got))
+    distance = max(relative_l2(samples, want["values"]), abs(norm / want["norm"] - 1))
+    if not distance <= BOUND:
+        failures.append(f"{what}: relative L2 {distance:.2e}, at most {BOUND:.0e} is allowed")
+    return distance
+
+
+def run_layers(network, weights, names, want, options):
+    """Compares the named layers, all outputs of one run. Returns the worst distance."""
+    text = (ROOT / "models" / f"{network}.yaml").read_text()
+    model = FOLDER / f"{network}_{len(names)}.yaml"
+    model.write_text(fixture_data.with_outputs(text, names))
+    outputs = [part for name in names for part in ("-o", f"{name}={FOLDER / name}.npy")]
+    net2c("run", model, "-w", weights, "-i", f"image={FOLDER / 'image.npy'}", *outputs, *options)
+    return max(check(f"{network} {name} {' '.join(options)}",
+                     fixture_data.read_npy(FOLDER / f"{name}.npy"), want["layers"][name])
+               for name in names)
+
+
+def check_network(network, rows):
+    want = json.loads((ROOT / "tests" / "fixtures" / f"{network}.json").read_text())
+    weights = FOLDER / f"{network}.safetensors"
+    net2c("weights", "init", ROOT / "models" / f"{network}.yaml", "--seed", want["seed"],
+          "-o", weights)
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != want["weights_sha256"]:
+        sys.exit(f"{network}: weights init --seed {want['seed']} gives other bytes than the fixture's")
+    for row in rows:
+        for what, names, options in (("logits", ["logits"], []),
+                                     ("groups", fixture_data.GROUP_ENDS, []),
+                                     ("layers", fixture_data.LAYERS,
+                                      ["--disable-pass=fuse-layers"])):
+            worst = run_layers(network, weights, names, want, [f"--isa={row}", *options])
+            print(f"{network} {row}: {len(names)} {what}, worst relative L2 {worst:.2e}", flush=True)
+    weights.unlink()
+
+
+def main():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    fixture_data.write_npy(FOLDER / "image.npy", fixture_data.INPUT, fixture_data.input_values())
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        wide = ["avx512"] if "avx512f" in f.read() else []
+    if not wide:
+        print("avx512: skipped, this CPU lacks it")
+    check_network("alexnet_small", [*wide, "scalar"])
+    check_network("alexnet", wide or ["scalar"])
+    for failure in failures:
+        print(failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

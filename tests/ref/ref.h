@@ -1,0 +1,45 @@
+/* ref: what the operators mean, once more and independently. Straightforward loops in double over
+ * flat row-major arrays; nothing here includes or imitates compiler/ops, so that a wrong
+ * definition there cannot confirm itself.
+ *
+ * Every array is [n, c, h, w] (one-dimensional layers have h = 1) and belongs to the caller.
+ */
+#ifndef NET2C_REF_H
+#define NET2C_REF_H
+
+typedef struct RefWindow {
+    int n, ih, iw;                        /* input */
+    int kh, kw, sh, sw, dh, dw;           /* kernel, stride, dilation */
+    int top, left, bottom, right;         /* padding */
+} RefWindow;
+
+/* Output height and width of a window; less than 1 if it does not fit. */
+int ref_out_h(const RefWindow *w);
+int ref_out_w(const RefWindow *w);
+
+/* y[n, oc, oy, ox] = b[oc] + sum x[n, ic, oy*sh + ky*dh - top, ox*sw + kx*dw - left]
+ *                             * w[oc, ic, ky, kx];
+ * w has ic/groups input channels; b may be NULL. */
+void ref_conv(const RefWindow *p, int ic, int oc, int groups, const double *x, const double *w,
+              const double *b, double *y);
+
+/* The largest of the window; padding never wins (it counts as -infinity); NaN wins. */
+void ref_maxpool(const RefWindow *p, int channels, const double *x, double *y);
+
+/* y[r, o] = b[o] + sum x[r, i] * w[o, i]; b may be NULL. */
+void ref_linear(int rows, int in, int out, const double *x, const double *w, const double *b,
+                double *y);
+
+/* y[c] = x[c] / (k + alpha/size * sum x[j]^2)^beta, j from c - size/2 to c + (size-1)/2, clipped;
+ * pixels = h * w. */
+void ref_lrn(int n, int channels, int pixels, int size, double alpha, double beta, double k,
+             const double *x, double *y);
+
+/* Along the middle axis of [outer, axis, inner]. */
+void ref_softmax(int outer, int axis, int inner, const double *x, double *y);
+
+/* NaN stays NaN. */
+void ref_relu(int count, const double *x, double *y);
+void ref_add(int count, const double *a, const double *b, double *y);
+
+#endif
