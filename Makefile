@@ -4,6 +4,7 @@
 # make check-asan the quick tests under AddressSanitizer and UBSan
 # make bench      each layer beside the machine's own limits
 # make bench-peers  the whole network beside ONNX Runtime
+# make bench-convolutions  sixty random shapes beside the multiply-add loop
 # make clean      removes what the above made (also out/)
 #
 # demo and check first install the Debian packages that are missing (tools/deps.sh);
@@ -11,7 +12,7 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-asan bench bench-peers fixtures clean
+.PHONY: all build demo check check-asan bench bench-peers bench-convolutions fixtures clean
 
 all: build
 
@@ -40,7 +41,12 @@ bench: build
 	@cmake --build build --target fma_loop stream
 	@python3 bench/layers.py
 
+bench-convolutions: build
+	@cmake --build build --target fma_loop stream
+	@python3 bench/convolutions.py
+
 bench-peers: build
+	@bash tools/deps.sh bench
 	@cmake --build build --target fma_loop stream
 	@python3 bench/peers.py
 

@@ -35,13 +35,16 @@ class Program:
             raise SystemExit(f"{self.name}: ended while measuring")
         return [float(figure) for figure in line.split()]
 
-    def measure(self):
-        """Wake, one untimed run, one timed run, stop."""
+    def measure_many(self, runs):
+        """Wake, one untimed run, the timed runs, stop."""
         self.process.send_signal(signal.SIGCONT)
         self.ask()
-        figures = self.ask()
+        figures = [self.ask() for _ in range(runs)]
         self.stop()
         return figures
+
+    def measure(self):
+        return self.measure_many(1)[0]
 
     def close(self):
         self.process.send_signal(signal.SIGCONT)

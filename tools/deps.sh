@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages that the named parts of the work need and that are missing.
-# usage: tools/deps.sh build|test|demo|fixtures|ci ...
+# usage: tools/deps.sh build|test|demo|bench|fixtures|ci ...
 # Root or sudo is used for apt-get. NET2C_NO_INSTALL=1 prints the command instead.
-# Exit status: 0 everything is there; 5 something is missing and was not (or could not be) installed.
+# Exit status: 0 everything is there; 5 something is missing and was not installed.
 set -u
 
 packages=()
@@ -11,11 +11,12 @@ for part in "$@"; do
     build) packages+=(gcc libc6-dev make cmake libyaml-dev) ;;
     test) packages+=(clang libcmocka-dev python3 binutils) ;;
     demo) packages+=(libstb-dev) ;;
+    bench) packages+=(clang python3 python3-venv) ;;
     fixtures) packages+=(python3 python3-numpy python3-torch) ;;
     ci) packages+=(gcc libc6-dev clang make cmake libyaml-dev libcmocka-dev libstb-dev python3
-                   python3-numpy python3-torch binutils libclang-rt-dev) ;;
+                   python3-numpy python3-torch binutils) ;;
     *)
-        echo "deps.sh: unknown part '$part' (build, test, demo, fixtures, ci)" >&2
+        echo "deps.sh: unknown part '$part' (build, test, demo, bench, fixtures, ci)" >&2
         exit 2
         ;;
     esac

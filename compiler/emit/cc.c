@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-enum { MAX_ARGS = 32, MAX_LOG = 4000 };
+enum { MAX_ARGS = 32, MAX_LOG = 4000, MAX_LINES = 12 };
 
 struct CcModule {
     void *handle;
@@ -88,8 +88,12 @@ static void report_log(Cx *cx, const CcModule *m, const char *compiler, int stat
     else
         diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' failed with status %d",
                    compiler, WEXITSTATUS(status));
-    if (n > 0)
-        diag_note(cx->diags, NO_PLACE, "%s", arena_strndup(cx->temp, text, (size_t)n));
+    for (ssize_t at = 0, lines = 0; at < n && lines < MAX_LINES; lines++) {
+        const char *line = text + at, *end = memchr(line, '\n', (size_t)(n - at));
+        size_t length = end ? (size_t)(end - line) : (size_t)(n - at);
+        diag_note(cx->diags, NO_PLACE, "%s", arena_strndup(cx->temp, line, length));
+        at += (ssize_t)length + 1;
+    }
     diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
 }
 

@@ -55,11 +55,11 @@ Index index_add(Arena *a, Index x, Index y);
 Index index_sub(Arena *a, Index x, Index y);
 Index index_scale(Arena *a, Index x, int64_t k);
 Index index_offset(Index x, int64_t c);                             /* x + c */
-Index index_make(Arena *a, int64_t c, int n, ...);                  /* n x (const Var *, int coef) */
+Index index_make(Arena *a, int64_t c, int n, ...);                 /* n x (const Var *, int coef) */
 int64_t index_coef(Index x, const Var *v);                          /* 0 if absent */
 Index index_subst(Arena *a, Index x, const Var *v, Index by);
 bool index_equal(Index x, Index y);
-void index_range(Index x, int64_t *min, int64_t *max);              /* from the variables' extents */
+void index_range(Index x, int64_t *min, int64_t *max);             /* from the variables' extents */
 /* x / d and x % d (d > 0) when they are affine: x = d * q + r with 0 <= r < d over the whole
  * range. false if they do not vanish. */
 bool index_divmod(Arena *a, Index x, int64_t d, Index *q, Index *r);
@@ -85,7 +85,7 @@ typedef struct Buffer {
     const char *name;
     BufferKind kind;
     ScalarType type;
-    int lanes;                       /* BUF_LOCAL in registers: vector lanes of an element, else 1 */
+    int lanes;                      /* BUF_LOCAL in registers: vector lanes of an element, else 1 */
     int rank;
     Dim dim[MAX_DIMS];
     int n_storage;                   /* 0: row-major */
@@ -121,7 +121,7 @@ typedef enum {
     UN_NEG, UN_ABS, UN_SQRT,          /* exact */
     UN_ROUND,                         /* to nearest integer, ties to even */
     UN_POW2I,                         /* 2^x, x an integer in -126..127: exact */
-    UN_EXP, UN_POW_NEG_QUARTERS,      /* expanded by expand-math: exp(x); x^(-k/4), k in Expr.ipar */
+    UN_EXP, UN_POW_NEG_QUARTERS,     /* expanded by expand-math: exp(x); x^(-k/4), k in Expr.ipar */
 } UnOp;
 typedef enum { CMP_LT, CMP_LE, CMP_EQ, CMP_NE } CmpOp;   /* false if either is NaN, NE true */
 
@@ -146,7 +146,7 @@ struct Expr {
 };
 
 const Expr *expr_const(Arena *a, Type t, double v);
-const Expr *expr_load(Arena *a, Buffer *b, const Index *index, int n, int lanes);   /* copies index */
+const Expr *expr_load(Arena *a, Buffer *b, const Index *index, int n, int lanes);  /* copies */
 const Expr *expr_name(Arena *a, const Name *n);
 const Expr *expr_bin(Arena *a, BinOp op, const Expr *x, const Expr *y);
 const Expr *expr_un(Arena *a, UnOp op, const Expr *x);
@@ -308,7 +308,8 @@ char *stmt_text(Arena *a, const Stmt *s);
 char *stmt_head(Arena *a, const Stmt *s);         /* without what is nested in it, for messages */
 char *expr_text(Arena *a, const Expr *e);
 char *index_text(Arena *a, Index x);
-char *buffer_text(Arena *a, const Buffer *b);     /* "x: f32[1, 24~8, 1:13:1] as [d0, d1/16, d2+1, d1%16]" */
+/* "x: f32[1, 24~8, 1:13:1] as [d0, d1/16, d2+1, d1%16]" */
+char *buffer_text(Arena *a, const Buffer *b);
 /* text registered under `file` for messages; NULL: reported with file:line:col */
 Kernel *kernel_parse(Cx *cx, const char *file, const char *text);
 Module *module_parse(Cx *cx, const char *file, const char *text);

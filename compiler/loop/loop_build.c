@@ -5,27 +5,31 @@
  *
  * contract: what is built is appended to the kernel; accesses are logical. An `if` without
  * conditions is no statement, yet counts as a level, so that callers need not tell the cases apart.
+ * Levels beyond what the builder holds share the deepest body; operators have far fewer.
  */
 #include "loop/loop.h"
-
-#include <assert.h>
-
-#define BUILDER_DEPTH ((int)(sizeof((Builder *)NULL)->at / sizeof(Body *)))
 
 Builder build_kernel(Kernel *k)
 {
     return (Builder){.arena = k->arena, .at = {&k->body}, .depth = 0};
 }
 
+static Body **build_top(Builder *b)
+{
+    int last = (int)(sizeof b->at / sizeof b->at[0]) - 1;
+
+    return &b->at[b->depth < last ? b->depth : last];
+}
+
 static void build_open(Builder *b, Body *body)
 {
-    assert(b->depth + 1 < BUILDER_DEPTH);
-    b->at[++b->depth] = body;
+    b->depth++;
+    *build_top(b) = body;
 }
 
 static void build_add(Builder *b, Stmt *s)
 {
-    body_add(b->at[b->depth], s);
+    body_add(*build_top(b), s);
 }
 
 const Var *build_for(Builder *b, const char *name, int64_t extent)
@@ -43,7 +47,7 @@ const Var *build_for(Builder *b, const char *name, int64_t extent)
 void build_if(Builder *b, const Cond *c, int n)
 {
     if (n == 0) {
-        build_open(b, b->at[b->depth]);
+        build_open(b, *build_top(b));
         return;
     }
     Stmt *s = stmt_if(b->arena, c, n);
@@ -53,8 +57,7 @@ void build_if(Builder *b, const Cond *c, int n)
 
 void build_end(Builder *b, int levels)
 {
-    assert(levels <= b->depth);
-    b->depth -= levels;
+    b->depth -= levels < b->depth ? levels : b->depth;
 }
 
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e)

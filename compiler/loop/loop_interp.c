@@ -455,15 +455,11 @@ static Lane node_eval_select(Interp *in, const Node *n, int lane)
     return lane_compare(n->arg[0]->type, n->op, l, r) ? x : y;
 }
 
-/* One lane of an expression; scalars have lane 0 only. */
-static Lane node_eval(Interp *in, const Node *n, int lane)
+static Lane node_compute(Interp *in, const Node *n, int lane)
 {
     Lane x;
 
     switch (n->kind) {
-    case EXPR_CONST: return n->value;
-    case EXPR_LOAD: return access_load(in, n->access, lane);
-    case EXPR_NAME: return n->cell[lane];
     case EXPR_BIN:
         x = node_eval(in, n->arg[0], lane);
         return lane_bin(n->type, n->op, x, node_eval(in, n->arg[1], lane));
@@ -475,8 +471,20 @@ static Lane node_eval(Interp *in, const Node *n, int lane)
     case EXPR_SELECT: return node_eval_select(in, n, lane);
     case EXPR_BCAST: return node_eval(in, n->arg[0], 0);
     case EXPR_HSUM: return node_eval_reduction(in, n);
+    default: return n->value;
     }
-    return (Lane){.i = 0};
+}
+
+/* One lane of an expression; scalars have lane 0 only. The leaves are here, as they are many and
+ * need no more calls. */
+static Lane node_eval(Interp *in, const Node *n, int lane)
+{
+    switch (n->kind) {
+    case EXPR_LOAD: return access_load(in, n->access, lane);
+    case EXPR_NAME: return n->cell[lane];
+    case EXPR_CONST: return n->value;
+    default: return node_compute(in, n, lane);
+    }
 }
 
 static void op_run_store(Interp *in, const Op *op, const Lane *value)

@@ -12,6 +12,7 @@
  */
 #include "sched/sched.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_LOADS 8
@@ -311,7 +312,72 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *
     str_printf(out, "d%d/%d, %sd%d%%%d], ", lane, (int)width, inner.data, lane, (int)width);
 }
 
-static void write_splits(const Problem *p, Str *out, const Tile *t)
+typedef struct Reductions {            /* the reduction loops as the schedule orders them */
+    const char *name[MAX_NEST_LOOPS];
+    int64_t extent[MAX_NEST_LOOPS];
+    int n;
+    int partial;                       /* position of the partial sums' first loop, or -1 */
+    int64_t split;                     /* of the outermost loop, to make it so; 0: none */
+} Reductions;
+
+static void reductions_add(Reductions *r, const char *name, int64_t extent)
+{
+    r->name[r->n] = name;
+    r->extent[r->n++] = extent;
+}
+
+/* Blocks of blocked dimensions, then whole loops, then the insides of blocks. */
+static Reductions reductions_in_order(const Problem *p)
+{
+    Reductions r = {.partial = -1};
+    for (int half = 0; half < 3; half++)
+        for (int v = 0; v < p->nest->n_vars; v++) {
+            const Var *var = p->nest->var[v];
+            int64_t block = reduction_block(p, v);
+            if (!is_reduction(p->nest, v) || (block != 0) != (half != 1))
+                continue;
+            if (half == 0)
+                reductions_add(&r, arena_printf(p->arena, "%s.o", var->name), var->extent / block);
+            else if (half == 1)
+                reductions_add(&r, var->name, var->extent);
+            else
+                reductions_add(&r, arena_printf(p->arena, "%s.i", var->name), block);
+        }
+    return r;
+}
+
+/* Long sums become sums of partial sums, each about as long as there are of them: where the loops
+ * have no boundary near that length, the outermost is split to make one. */
+static void choose_partial(const Problem *p, Reductions *r)
+{
+    const Stmt *update = p->nest->update;
+    double length = (double)p->turns, ideal = 1.5 * sqrt(length), chunk = 1, best = 3;
+    if (!update || update->expr->kind != EXPR_FMA || p->turns <= 512)
+        return;
+    for (int i = r->n - 1; i > 0; i--) {
+        chunk *= (double)r->extent[i];
+        double off = chunk > ideal ? chunk / ideal : ideal / chunk;
+        if (chunk >= 64 && off < best) {
+            best = off;
+            r->partial = i;
+        }
+    }
+    if (r->partial >= 0)
+        return;
+    double rest = length / (double)r->extent[0];
+    for (int64_t f = r->extent[0] - 1; f > 1 && !r->split; f--)
+        if (r->extent[0] % f == 0 && (double)f * rest <= ideal)
+            r->split = f;
+    if (!r->split)
+        return;
+    memmove(&r->name[1], &r->name[0], sizeof r->name[0] * (size_t)r->n);
+    r->n++;
+    r->name[0] = arena_printf(p->arena, "%s.o", r->name[1]);
+    r->name[1] = arena_printf(p->arena, "%s.i", r->name[1]);
+    r->partial = 1;
+}
+
+static void write_splits(const Problem *p, Str *out, const Tile *t, const Reductions *r)
 {
     const Nest *nest = p->nest;
     int lanes = p->row->lanes;
@@ -320,6 +386,8 @@ static void write_splits(const Problem *p, Str *out, const Tile *t)
         if (is_reduction(nest, v) && reduction_block(p, v))
             str_printf(out, "split %s %d%s, ", nest->var[v]->name, (int)reduction_block(p, v),
                        nest->var[v]->extent % reduction_block(p, v) ? " tail=peel" : "");
+    if (r->split)                              /* named x.o and x.i: x is what is split */
+        str_printf(out, "split %.*s %d, ", (int)strlen(r->name[0]) - 2, r->name[0], (int)r->split);
     if (t->pad) {
         int64_t vectors = (lane->extent + lanes - 1) / lanes;
         str_printf(out, "split %s %d tail=pad, ", lane->name, lanes);
@@ -336,45 +404,34 @@ static void write_splits(const Problem *p, Str *out, const Tile *t)
                    nest->var[t->point]->extent % t->points ? " tail=peel" : "");
 }
 
-/* Spatial loops that run outside the tile: lane blocks first where weights are reused by the
- * others, else in the order of the nest. */
-static void write_order(const Problem *p, Str *out, const Tile *t)
+/* Spatial loops outside, the tile inside; between them the reductions. */
+static void write_order(const Problem *p, Str *out, const Tile *t, const Reductions *r)
 {
     const Nest *nest = p->nest;
     const char *lane = nest->var[t->lane]->name;
+    const char *point = t->point < 0 ? NULL : nest->var[t->point]->name;
+    const char *block = arena_printf(p->arena, t->pad ? "%s.o.i" : "%s.i.o", lane);
+    const char *vector = arena_printf(p->arena, t->pad ? "%s.i" : "%s.i.i", lane);
     str_add(out, "order ");
-    for (int v = 0; v < nest->n_vars; v++) {
-        if (is_reduction(nest, v))
-            continue;
+    for (int v = 0; v < nest->n_vars; v++)
         if (v == t->lane)
             str_printf(out, t->pad ? "%s.o.o " : "%s.o ", lane);
-        else
+        else if (!is_reduction(nest, v))
             str_printf(out, v == t->point ? "%s.o " : "%s ", nest->var[v]->name);
-    }
-    const char *stage = NULL;
-    for (int half = 0; half < 3; half++)       /* blocks, whole loops, inside of blocks */
-        for (int v = 0; v < nest->n_vars; v++) {
-            if (!is_reduction(nest, v) || (reduction_block(p, v) != 0) != (half != 1))
-                continue;
-            const char *name = nest->var[v]->name;
-            if (half != 1)
-                name = arena_printf(p->arena, half == 0 ? "%s.o" : "%s.i", name);
-            stage = stage ? stage : name;
-            str_printf(out, "%s ", name);
-        }
-    if (t->point >= 0)
-        str_printf(out, "%s.i ", nest->var[t->point]->name);
-    str_printf(out, t->pad ? "%s.o.i %s.i" : "%s.i.o %s.i.i", lane, lane);
-    if (stage)
-        str_printf(out, ", stage at %s", stage);
-    else if (t->point >= 0)
-        str_printf(out, ", stage at %s.i", nest->var[t->point]->name);
+    for (int i = 0; i < r->n; i++)
+        str_printf(out, "%s ", r->name[i]);
+    if (point)
+        str_printf(out, "%s.i ", point);
+    str_printf(out, "%s %s, stage at ", block, vector);
+    if (r->n)
+        str_add(out, r->name[0]);
     else
-        str_printf(out, t->pad ? ", stage at %s.o.i" : ", stage at %s.i.o", lane);
-    if (t->point >= 0)
-        str_printf(out, ", unroll %s.i", nest->var[t->point]->name);
-    str_printf(out, t->pad ? ", unroll %s.o.i, vector %s.i" : ", unroll %s.i.o, vector %s.i.i",
-               lane, lane);
+        str_printf(out, point ? "%s.i" : "%s", point ? point : block);
+    if (r->partial >= 0)
+        str_printf(out, ", partial %s", r->name[r->partial]);
+    if (point)
+        str_printf(out, ", unroll %s.i", point);
+    str_printf(out, ", unroll %s, vector %s", block, vector);
 }
 
 static Tile best_tile(const Problem *p)
@@ -396,11 +453,13 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
         if (t.lane < 0)
             continue;
         str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
-        write_splits(&p, &out, &t);
+        Reductions r = reductions_in_order(&p);
+        choose_partial(&p, &r);
+        write_splits(&p, &out, &t, &r);
         for (int l = 0; l < p.n_loads; l++)
             if (p.load[l]->buffer->kind == BUF_WEIGHT)
                 write_pack(&p, &out, &t, p.load[l]->buffer, p.load[l]->index);
-        write_order(&p, &out, &t);
+        write_order(&p, &out, &t, &r);
         *why = arena_printf(a, "tile of %d vectors x %d points, about %.0f thousand cycles",
                             (int)t.block, (int)t.points, t.cycles / 1000);
     }

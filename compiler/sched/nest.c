@@ -216,7 +216,7 @@ static void nest_name(Nest **nests, int at)
 static void nest_finish(Nest *nest)
 {
     const Stmt *main = nest->update ? nest->update : nest->init;
-    nest->stage_at = -1;
+    nest->stage_at = nest->partial_at = -1;
     for (int i = 0; i < nest->n_vars; i++) {
         nest->loop[i] = (NestLoop){nest->var[i]->name, nest->var[i]->extent, LOOP_SERIAL,
                                    !is_spatial(main, nest->var[i]), 0, 0, -1};

@@ -3,7 +3,8 @@
  *   for outer loops                        those before stage_at
  *     local acc[tile]                      the spatial loops from stage_at on
  *     for tile: acc = init
- *     for loops from stage_at on: acc = update(acc)
+ *     for loops from stage_at on: acc = update(acc)      with `partial`: into a tile of its own,
+ *                                                        which is then added to acc
  *     for tile: y = steps(acc)
  *
  * A split with a tail emits its inside twice (whole iterations, then the rest), a border loop up to
@@ -19,7 +20,8 @@ typedef struct Emitter {
     int64_t extent[MAX_NEST_LOOPS + 1];        /* of each loop in the copy being emitted */
     int64_t start[MAX_NEST_LOOPS];             /* of each split: where its inner half begins */
     int64_t rest[MAX_NEST_LOOPS];              /* of each split: left over for copies */
-    Buffer *acc;
+    Buffer *acc;                               /* the tile being accumulated into */
+    bool partial_open;
     int acc_loop[MAX_DIMS];                    /* which loop each dimension of acc follows */
     int n_acc;
 } Emitter;
@@ -203,10 +205,57 @@ static void emit_outer(Emitter *m, Body *out, int level)
     emit_rest(m, out, level, emit_outer);
 }
 
+static void make_acc(Emitter *m, ScalarType type, Body *out)
+{
+    Buffer *acc = NEW(m->arena, Buffer);
+    *acc = (Buffer){.name = "acc", .kind = BUF_LOCAL, .type = type, .lanes = 1};
+    m->n_acc = 0;
+    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
+        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind != LOOP_VECTOR)
+            m->acc_loop[m->n_acc++] = i;
+    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
+        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind == LOOP_VECTOR)
+            m->acc_loop[m->n_acc++] = i;
+    if (m->n_acc == 0) {                      /* a tile of one element still has one dimension */
+        m->acc_loop[m->n_acc++] = m->nest->n_loops;
+        m->value[m->nest->n_loops] = index_const(0);
+        m->extent[m->nest->n_loops] = 1;
+    }
+    for (int d = 0; d < m->n_acc; d++)
+        acc->dim[acc->rank++].extent = m->extent[m->acc_loop[d]];
+    m->acc = acc;
+    body_add(out, stmt_local(m->arena, acc));
+}
+
+static void emit_update(Emitter *m, Body *out, int level);
+
+/* part = 0; part = update(part) over the loops from level on; acc = part + acc */
+static void emit_partial(Emitter *m, Body *out, int level)
+{
+    Index index[MAX_DIMS];
+    Buffer *total = m->acc;
+    ScalarType type = total->type;
+    make_acc(m, type, out);
+    Buffer *part = m->acc;
+    part->name = "part";
+    emit_acc_store(m, open_tile(m, out), expr_const(m->arena, (Type){type, 1}, 0));
+    m->partial_open = true;
+    emit_update(m, out, level);
+    m->partial_open = false;
+    Body *leaf = open_tile(m, out);
+    const Expr *sum = acc_load(m, index);
+    m->acc = total;
+    emit_acc_store(m, leaf, expr_bin(m->arena, BIN_ADD, sum, acc_load(m, index)));
+}
+
 /* An update written against the accumulator instead of its buffer. */
 static void emit_update(Emitter *m, Body *out, int level)
 {
     Nest *nest = m->nest;
+    if (level == nest->partial_at && !m->partial_open) {
+        emit_partial(m, out, level);
+        return;
+    }
     if (level < nest->n_loops) {
         emit_update(m, open_loop(m, out, level, m->extent[level], 0), level + 1);
         emit_rest(m, out, level, emit_update);
@@ -223,24 +272,6 @@ static void emit_update(Emitter *m, Body *out, int level)
     emit_acc_store(m, out, expr_map(m->arena, s->expr, replace_load, &r));
 }
 
-static void make_acc(Emitter *m, ScalarType type)
-{
-    Buffer *acc = NEW(m->arena, Buffer);
-    *acc = (Buffer){.name = "acc", .kind = BUF_LOCAL, .type = type, .lanes = 1};
-    m->n_acc = 0;
-    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
-        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind != LOOP_VECTOR)
-            m->acc_loop[m->n_acc++] = i;
-    for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
-        if (!m->nest->loop[i].reduction && m->nest->loop[i].kind == LOOP_VECTOR)
-            m->acc_loop[m->n_acc++] = i;
-    if (m->n_acc == 0)
-        acc->dim[acc->rank++].extent = 1;
-    for (int d = 0; d < m->n_acc; d++)
-        acc->dim[acc->rank++].extent = m->extent[m->acc_loop[d]];
-    m->acc = acc;
-}
-
 static void emit_staged(Emitter *m, Body *out)
 {
     Nest *nest = m->nest;
@@ -253,12 +284,7 @@ static void emit_staged(Emitter *m, Body *out)
         emit_steps(m, leaf, instance(m, nest->init)->expr, nest->init);
         return;
     }
-    make_acc(m, nest->update->buffer->type);
-    if (m->n_acc == 0) {                      /* a tile of one element still has one dimension */
-        m->acc_loop[m->n_acc++] = nest->n_loops;
-        m->value[nest->n_loops] = index_const(0);
-    }
-    body_add(out, stmt_local(m->arena, m->acc));
+    make_acc(m, nest->update->buffer->type, out);
     Body *leaf = open_tile(m, out);
     emit_acc_store(m, leaf, instance(m, nest->init)->expr);
     emit_update(m, out, nest->stage_at);

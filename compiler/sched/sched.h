@@ -53,6 +53,8 @@ typedef struct Nest {
     Cond cond[MAX_COND];               /* guard of the update */
     int n_cond;
     int stage_at;                      /* position in loop[] where the tile in registers begins */
+    int partial_at;                    /* sums from here on start at zero and are then added to
+                                          the tile; -1: one chain */
 } Nest;
 
 /* Recognise the nests of a kernel's naive body, in order. Returns how many; -1: reported. */
@@ -76,6 +78,7 @@ typedef enum { TAIL_NONE, TAIL_PEEL, TAIL_PAD } TailKind;
 bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail);
 bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n);
 bool verb_stage(VerbCx *v, Nest *nest, const char *loop);        /* NULL: innermost */
+bool verb_partial(VerbCx *v, Nest *nest, const char *loop);
 bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind);
 bool verb_border(VerbCx *v, Nest *nest, const char *loop);
 bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, int n);

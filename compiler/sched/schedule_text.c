@@ -2,7 +2,7 @@
  *
  *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
  *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
- *         | "stage" | "unroll" loop... | "vector" loop | "parallel" loop | "border" loop
+ *         | "stage" | "partial" loop | "unroll" loop... | "vector" loop | "parallel" loop | "border" loop
  *         | "pack" buffer "[" entry { "," entry } "]"
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
@@ -162,13 +162,15 @@ static bool read_verb(Reader *r, Nest *nest, const char *verb)
         return read_marks(r, nest, LOOP_VECTOR);
     if (str_eq(verb, "parallel"))
         return read_marks(r, nest, LOOP_PARALLEL);
+    if (str_eq(verb, "partial"))
+        return verb_partial(r->v, nest, next_word(r));
     if (str_eq(verb, "border"))
         return verb_border(r->v, nest, next_word(r));
     if (str_eq(verb, "pack"))
         return read_pack(r);
-    static const char *const verbs[] = {"split", "order", "stage", "unroll", "vector", "parallel",
-                                        "border", "pack"};
-    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 8);
+    static const char *const verbs[] = {"split", "order", "stage", "partial", "unroll", "vector",
+                                        "parallel", "border", "pack"};
+    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 9);
     fail(r, arena_printf(r->v->cx->temp, "unknown verb '%s'", verb));
     if (near)
         diag_help(r->v->cx->diags, "did you mean '%s'?", near);

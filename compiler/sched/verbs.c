@@ -57,6 +57,8 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
     nest->n_loops++;
     if (nest->stage_at > at)
         nest->stage_at++;
+    if (nest->partial_at > at)
+        nest->partial_at++;
     return true;
 }
 
@@ -97,6 +99,24 @@ bool verb_stage(VerbCx *v, Nest *nest, const char *loop)
         if (nest->loop[i].reduction)
             return refuse(v, "'%s' is a reduction outside the staged tile", nest->loop[i].name);
     nest->stage_at = at;
+    return true;
+}
+
+/* Long sums lose accuracy with the square root of their length; sums of partial sums with that of
+ * the longer of the two (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). */
+bool verb_partial(VerbCx *v, Nest *nest, const char *loop)
+{
+    int at = find_loop(v, nest, loop);
+    if (at < 0)
+        return false;
+    if (!nest->update || !nest->loop[at].reduction || at < nest->stage_at)
+        return refuse(v, "partial '%s' must be a reduction loop inside the staged tile", loop);
+    const Expr *e = nest->update->expr;
+    bool sum = e->kind == EXPR_FMA || (e->kind == EXPR_BIN && e->op == BIN_ADD);
+    const Expr *own = sum ? e->arg[e->kind == EXPR_FMA ? 2 : 1] : NULL;
+    if (!sum || own->kind != EXPR_LOAD || own->buffer != nest->update->buffer)
+        return refuse(v, "partial needs a sum; nest '%s' computes something else", nest->label);
+    nest->partial_at = at;
     return true;
 }
 

