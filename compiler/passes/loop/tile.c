@@ -2,7 +2,7 @@
  *
  *   for oc < 32 { y[oc] = b[oc]; }                       for oc.o < 2 {
  *   for oc < 32 { for ic < 8 {                             local acc: f32[16];
- *     y[oc] = fma(x[ic], w[oc, ic], y[oc]); } }    =>      vector oc.i < 16 { acc[oc.i] = b[...]; }
+ *     y[oc] = fma(x[ic], w[oc, ic], y[oc]); } }    =>      vector oc.i < 16 { acc[oc.i] = b[..]; }
  *                                                          for ic < 8 { vector oc.i < 16 { ... } }
  *                                                          vector oc.i < 16 { y[...] = acc[oc.i]; } }
  *
@@ -17,13 +17,14 @@
 typedef struct Widen {
     Cx *cx;
     const Kernel *kernel;
+    bool guarded;             /* below an if, which may keep the access inside */
     bool ok;
 } Widen;
 
 /* Padded tiles read and write past a buffer's end: weights get slack, others must have it. */
-static void widen_access(Widen *w, Buffer *b, const Index *index, int n, bool guarded)
+static void widen_access(Widen *w, Buffer *b, const Index *index, int n)
 {
-    for (int d = 0; d < n && b->kind != BUF_LOCAL && !guarded; d++) {
+    for (int d = 0; d < n && b->kind != BUF_LOCAL; d++) {
         int64_t min, max;
         index_range(index[d], &min, &max);
         int64_t over = max - (b->dim[d].extent + b->dim[d].hi - 1);
@@ -31,7 +32,7 @@ static void widen_access(Widen *w, Buffer *b, const Index *index, int n, bool gu
             continue;
         if (b->kind == BUF_WEIGHT && !b->dim[d].zero) {
             b->dim[d].hi += over;
-        } else if (w->ok) {
+        } else if (w->ok && !w->guarded) {
             w->ok = false;
             diag_error(w->cx->diags, NO_PLACE, "E0953",
                        "illegal schedule of '%s': it pads dimension %d of '%s' %lld past its end",
@@ -44,17 +45,19 @@ static void widen_access(Widen *w, Buffer *b, const Index *index, int n, bool gu
 static void widen_load(void *user, const Expr *e)
 {
     if (e->kind == EXPR_LOAD)
-        widen_access(user, e->buffer, e->index, e->n_index, false);
+        widen_access(user, e->buffer, e->index, e->n_index);
 }
 
-static void widen_body(Widen *w, Body b, bool guarded)
+static void widen_body(Widen *w, Body b)
 {
     for (Stmt *s = b.first; s; s = s->next) {
-        if (!guarded && s->kind == STMT_STORE)
-            widen_access(w, s->buffer, s->index, s->n_index, false);
-        if (!guarded)
-            stmt_visit_exprs(s, widen_load, w);
-        widen_body(w, s->body, guarded || s->kind == STMT_IF);
+        bool outer = w->guarded;
+        if (s->kind == STMT_STORE)
+            widen_access(w, s->buffer, s->index, s->n_index);
+        stmt_visit_exprs(s, widen_load, w);
+        w->guarded = outer || s->kind == STMT_IF;
+        widen_body(w, s->body);
+        w->guarded = outer;
     }
 }
 
@@ -72,7 +75,7 @@ PassResult tile(PassCx *pc, Kernel *k)
     if (!schedule_apply(&v, k, nests, n, k->schedule))
         return PASS_FAILED;
     nests_apply(k, nests, n);
-    Widen w = {pc->cx, k, true};
-    widen_body(&w, k->body, false);
+    Widen w = {pc->cx, k, false, true};
+    widen_body(&w, k->body);
     return w.ok ? PASS_CHANGED : PASS_FAILED;
 }
