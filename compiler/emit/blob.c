@@ -177,20 +177,26 @@ static bool write_head(BlobStream *s, const Module *m, Value **weight, int n, ui
            out_write_at(s->file, sizeof h, table, (size_t)n * sizeof *table);
 }
 
-bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
-                const BlobSource *source)
+bool blob_write_to(Cx *cx, OutFile *file, const Module *m, uint64_t model_hash,
+                   const BlobSource *source)
 {
     Value **weight = NEW_ARRAY(cx->temp, Value *, m->n_values + 1);
     int n = sorted_weights(cx, m, weight);
     if (n < 0)
         return false;
-    BlobStream s = {.cx = cx, .hash = n2c_hash_start()};
+    BlobStream s = {.cx = cx, .file = file, .hash = n2c_hash_start()};
     s.piece = arena_alloc(cx->temp, PIECE);
-    s.file = out_open(cx, path);
-    if (!s.file)
+    return write_body(&s, m, weight, n, source) && write_head(&s, m, weight, n, model_hash);
+}
+
+bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
+                const BlobSource *source)
+{
+    OutFile *file = out_open(cx, path);
+    if (!file)
         return false;
-    if (write_body(&s, m, weight, n, source) && write_head(&s, m, weight, n, model_hash))
-        return out_commit(s.file);
-    out_discard(s.file);
+    if (blob_write_to(cx, file, m, model_hash, source))
+        return out_commit(file);
+    out_discard(file);
     return false;
 }

@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-enum { MAX_ARGS = 32, MAX_LOG = 4000, MAX_LINES = 12 };
+enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 4000, MAX_LINES = 12 };
 
 struct CcModule {
     void *handle;
@@ -46,23 +46,30 @@ static bool make_folder(Cx *cx, CcModule *m)
     return true;
 }
 
-/* The words of $CC, then ours. */
-static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
-                           char *argv[MAX_ARGS])
+/* At most max words of text, separated by spaces; returns how many. */
+static int add_words(Cx *cx, const char *text, char *argv[], int max)
 {
-    static const char *const fixed[] = {"-O2", "-std=c99", "-shared", "-fPIC"};
-    const char *cc = getenv("CC");
     int n = 0;
-    for (const char *p = cc ? cc : ""; *p && n < MAX_ARGS / 2; ) {
+    for (const char *p = text ? text : ""; *p && n < max; ) {
         size_t word = strcspn(p, " ");
         if (word > 0)
             argv[n++] = arena_strndup(cx->temp, p, word);
         p += word + (p[word] == ' ');
     }
+    return n;
+}
+
+/* The words of the compiler, ours, the caller's. */
+static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
+                           const char *cc, const char *flags, char *argv[MAX_ARGS])
+{
+    static const char *const fixed[] = {"-O2", "-std=c99", "-shared", "-fPIC"};
+    int n = add_words(cx, cc ? cc : getenv("CC"), argv, MAX_WORDS);
     if (n == 0)
         argv[n++] = arena_strdup(cx->temp, "cc");
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         argv[n++] = arena_strdup(cx->temp, fixed[i]);
+    n += add_words(cx, flags, argv + n, MAX_WORDS);
     argv[n++] = arena_strdup(cx->temp, "-I");
     argv[n++] = arena_strdup(cx->temp, include_dir);
     argv[n++] = arena_strdup(cx->temp, "-o");
@@ -125,13 +132,14 @@ static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
     return status == 0;
 }
 
-CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir)
+CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                       const char *flags)
 {
     char *argv[MAX_ARGS];
     CcModule *m = NEW(cx->perm, CcModule);
     if (!make_folder(cx, m))
         return NULL;
-    make_arguments(cx, m, c_path, include_dir, argv);
+    make_arguments(cx, m, c_path, include_dir, cc, flags, argv);
     if (run_compiler(cx, m, argv)) {
         m->handle = dlopen(m->object, RTLD_NOW | RTLD_LOCAL);
         if (!m->handle)
@@ -141,6 +149,11 @@ CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir)
         return m;
     cc_unload(m);
     return NULL;
+}
+
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir)
+{
+    return cc_load_with(cx, c_path, include_dir, NULL, NULL);
 }
 
 void *cc_symbol(Cx *cx, CcModule *m, const char *name)

@@ -35,6 +35,9 @@ typedef struct BlobSource {
 } BlobSource;
 bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
                 const BlobSource *src);
+/* The same into an open file, which the caller commits or discards. */
+bool blob_write_to(Cx *cx, OutFile *file, const Module *m, uint64_t model_hash,
+                   const BlobSource *src);
 /* Where the body of the blob begins, and its length; Value.offset of a weight is in the body. */
 int64_t blob_body_offset(const Module *m);
 int64_t blob_body_bytes(const Module *m);
@@ -46,6 +49,9 @@ typedef struct CcModule CcModule;
 /* Compile a C file (include directory: the runtime's) with $CC or cc at -O2 to a shared object in
  * a private temporary folder and load it. NULL: reported. */
 CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir);
+/* The same with another compiler (NULL: as above) and further options, separated by spaces. */
+CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                       const char *flags);
 void *cc_symbol(Cx *cx, CcModule *m, const char *name);
 void cc_unload(CcModule *m);
 

@@ -20,37 +20,33 @@
 
 enum { WIDTH = 100 };
 
-/* Where to break a text that is longer than room: after a comma if one is not too far back, else
- * at a space, at the first beyond the margin if need be. 0: nowhere. */
+/* How much of a text longer than room goes on this line: up to a comma if one is not too far
+ * back, else a space, else an opening parenthesis. The whole text if there is none. */
 static size_t break_at(const char *text, size_t room)
 {
-    size_t comma = room, space = room;
-    while (comma > room / 2 && !(text[comma] == ' ' && text[comma - 1] == ','))
-        comma--;
-    if (comma > room / 2)
-        return comma;
-    while (space > 0 && text[space] != ' ')
-        space--;
-    if (space > 0)
-        return space;
-    const char *later = strchr(text, ' ');
-    return later ? (size_t)(later - text) : 0;
+    for (size_t n = room; n > room / 2; n--)
+        if (text[n] == ' ' && text[n - 1] == ',')
+            return n;
+    for (size_t n = room; n > 0; n--)
+        if (text[n] == ' ')
+            return n;
+    for (size_t n = room; n > 0; n--)
+        if (text[n - 1] == '(')
+            return n;
+    return strlen(text);
 }
 
 /* One statement, on as many lines as it takes. */
 static void emit_line(EmitC *e, const char *text)
 {
-    size_t left = strlen(text), pad = 4 * (size_t)e->indent;
-    for (bool first = true; ; first = false) {
-        size_t room = pad + 40 < WIDTH ? WIDTH - pad : 40;
-        size_t cut = left > room ? break_at(text, room) : 0;
+    size_t pad = 4 * (size_t)e->indent;
+    for (bool first = true; *text; first = false) {
+        size_t room = pad + 40 < WIDTH ? WIDTH - pad : 40, left = strlen(text);
+        size_t cut = left > room ? break_at(text, room) : left;
         str_printf(e->out, "%*s", (int)pad, "");
-        str_add_n(e->out, text, cut ? cut : left);
+        str_add_n(e->out, text, cut);
         str_char(e->out, '\n');
-        if (!cut)
-            return;
-        text += cut + 1;
-        left -= cut + 1;
+        text += cut + (text[cut] == ' ');
         pad += first ? 8 : 0;
     }
 }

@@ -234,22 +234,22 @@ static const char *cast_text(EmitC *e, const Expr *x)
     return arena_printf(e->a, "(%s)(%s)", emit_type(e, x->type), emit_expr(e, x->arg[0]));
 }
 
-/* Lane after lane in order. Lanes are read from a variable, made before the statement. */
+/* Lane after lane in order, in a variable of its own before the statement. */
 static const char *hsum_text(EmitC *e, const Expr *x)
 {
     const Expr *v = x->arg[0];
-    const char *source = emit_expr(e, v);
-    if (v->kind != EXPR_NAME) {
-        const char *type = emit_type(e, v->type);
-        const char *name = c_name_take(e->a, e->taken, x, "lanes");
-        str_printf(&e->before, "const %s %s = %s;\n", type, name, source);
-        source = name;
-    }
-    const char *sum = NULL;
+    const char *source = emit_expr(e, v), *vector = emit_type(e, v->type);
+    const char *lanes = c_name_take(e->a, e->taken, x, "lanes");
+    const char *sum = c_name_take(e->a, e->taken, &x->arg[0], "reduced");
+    str_printf(&e->before, "const %s %s = %s;\n", vector, lanes, source);
     for (int i = 0; i < v->type.lanes; i++) {
-        const char *lane[2] = {source, arena_printf(e->a, "%d", i)};
+        const char *lane[2] = {lanes, arena_printf(e->a, "%d", i)};
         const char *pair[2] = {sum, emit_instr(e, INS_EXTRACT, v->type, 2, lane)};
-        sum = i == 0 ? pair[1] : emit_instr(e, bin_ins[x->op], x->type, 2, pair);
+        if (i == 0)
+            str_printf(&e->before, "%s %s = %s;\n", emit_type(e, x->type), sum, pair[1]);
+        else
+            str_printf(&e->before, "%s = %s;\n", sum,
+                       emit_instr(e, bin_ins[x->op], x->type, 2, pair));
     }
     return sum;
 }

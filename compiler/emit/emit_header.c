@@ -128,8 +128,9 @@ static void add_contract(const EmitFile *f, Str *out)
     emit_text(f, out,
               " *\n"
               " * Contract:\n"
-              " * - No malloc, no input or output, no errno, no global state, no recursion; the\n"
-              " *   floating-point environment is never touched. Stack: $N_STACK_BYTES.\n"
+              " * - No malloc, no input or output, no errno, no global state, no recursion; no\n"
+              " *   library function but memcpy and memset, which compilers call by themselves.\n"
+              " *   The floating-point environment is never touched. Stack: $N_STACK_BYTES.\n"
               " * - A bound model never changes and may be shared by any number of threads; each\n"
               " *   call running at the same time needs an arena of its own.\n"
               " * - run computes any number of items from $N_MAX_BATCH on, that many at a time.\n"

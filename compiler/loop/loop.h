@@ -101,6 +101,7 @@ int buffer_indices(const Buffer *b, bool physical);
 int64_t buffer_elements(const Buffer *b);        /* product of the physical extents */
 int64_t buffer_bytes(const Buffer *b);
 bool buffer_same_layout(const Buffer *a, const Buffer *b);
+bool buffer_storage_fits(const Buffer *b);       /* the map gives each element a place of its own */
 
 /* ---- expressions ------------------------------------------------------------------------ */
 typedef enum {
@@ -120,7 +121,7 @@ typedef enum { BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV, BIN_MIN, BIN_MAX } BinOp;
 typedef enum {
     UN_NEG, UN_ABS, UN_SQRT,          /* exact */
     UN_ROUND,                         /* to nearest integer, ties to even */
-    UN_POW2I,                         /* 2^x, x an integer in -126..127: exact */
+    UN_POW2I,                     /* 2^x, integer x in -126..127 (f64: -1022..1023): exact */
     UN_EXP, UN_POW_NEG_QUARTERS,     /* expanded by expand-math: exp(x); x^(-k/4), k in Expr.ipar */
 } UnOp;
 typedef enum { CMP_LT, CMP_LE, CMP_EQ, CMP_NE } CmpOp;   /* false if either is NaN, NE true */
@@ -201,6 +202,8 @@ struct Stmt {
 
 void body_add(Body *b, Stmt *s);
 void body_append(Body *b, Body more);             /* moves */
+/* Drop the conditions that always hold, and what never runs, judged by the variables' ranges. */
+bool body_settle_ifs(Body *b);
 Stmt *stmt_for(Arena *a, const Var *v, LoopKind kind);
 Stmt *stmt_if(Arena *a, const Cond *c, int n);
 Stmt *stmt_let(Arena *a, const Name *n, const Expr *e);

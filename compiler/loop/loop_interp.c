@@ -326,15 +326,15 @@ static Lane lane_bin(ScalarType t, int op, Lane x, Lane y)
 }
 
 /* For f32 too: rounded once more these are the float results, the square root included, as double
- * has more than twice the digits; exp and pow are defined so. */
-static double un_f64(int op, int k, double x)
+ * has more than twice the digits; exp and pow are defined so. Largest: the type's exponent. */
+static double un_f64(int op, int k, double x, int largest)
 {
     switch (op) {
     case UN_NEG: return -x;
     case UN_ABS: return fabs(x);
     case UN_SQRT: return sqrt(x);
     case UN_ROUND: return rint(x);
-    case UN_POW2I: return x >= -126 && x <= 127 ? ldexp(1, (int)x) : (double)NAN;
+    case UN_POW2I: return x > -largest && x <= largest ? ldexp(1, (int)x) : (double)NAN;
     case UN_EXP: return exp(x);
     default: return pow(x, -k / 4.0);
     }
@@ -343,9 +343,9 @@ static double un_f64(int op, int k, double x)
 static Lane lane_un(ScalarType t, int op, int k, Lane x)
 {
     if (t == TYPE_F32)
-        return (Lane){.f = (float)un_f64(op, k, (double)x.f)};
+        return (Lane){.f = (float)un_f64(op, k, (double)x.f, 127)};
     if (t == TYPE_F64)
-        return (Lane){.d = un_f64(op, k, x.d)};
+        return (Lane){.d = un_f64(op, k, x.d, 1023)};
     return (Lane){.i = op == UN_NEG || x.i < 0 ? bin_i32(BIN_SUB, 0, x.i) : x.i};
 }
 

@@ -25,6 +25,46 @@ void body_append(Body *b, Body more)
     b->last = more.last;
 }
 
+/* Returns whether the if can run at all. */
+static bool settle_conds(Stmt *s, bool *changed)
+{
+    int kept = 0, n = s->n_cond;
+
+    for (int i = 0; i < n; i++) {
+        int64_t min, max;
+        index_range(s->cond[i].index, &min, &max);
+        if (max < 0 || min >= s->cond[i].extent)
+            return false;
+        if (min < 0 || max >= s->cond[i].extent)
+            s->cond[kept++] = s->cond[i];
+    }
+    s->n_cond = kept;
+    *changed |= kept < n;
+    return true;
+}
+
+bool body_settle_ifs(Body *b)
+{
+    bool changed = false;
+    Body out = {NULL, NULL};
+
+    for (Stmt *s = b->first, *next; s != NULL; s = next) {
+        next = s->next;
+        s->next = NULL;
+        changed |= body_settle_ifs(&s->body);
+        if (s->kind != STMT_IF)
+            body_add(&out, s);
+        else if (!settle_conds(s, &changed))
+            changed = true;
+        else if (s->n_cond > 0)
+            body_add(&out, s);
+        else
+            body_append(&out, s->body);
+    }
+    *b = out;
+    return changed;
+}
+
 static Stmt *stmt_new(Arena *a, StmtKind kind)
 {
     Stmt *s = NEW(a, Stmt);

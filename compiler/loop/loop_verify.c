@@ -92,7 +92,7 @@ static bool storage_separates(const Buffer *b, int dim)
     }
 }
 
-static bool storage_fits(const Buffer *b)
+bool buffer_storage_fits(const Buffer *b)
 {
     if (b->n_storage < 0 || b->n_storage > MAX_DIMS)
         return false;
@@ -131,7 +131,7 @@ static bool verify_buffer(Verify *v, const Buffer *b)
         verify_error(v, "E0915", "buffer '%s' cannot have %d lanes", b->name, b->lanes);
         return false;
     }
-    if (!storage_fits(b) || (local && b->n_storage > 0)) {
+    if (!buffer_storage_fits(b) || (local && b->n_storage > 0)) {
         verify_error(v, "E0915", "the storage map of '%s' does not give each element a place",
                      b->name);
         return false;

@@ -375,17 +375,24 @@ static void choose_partial(const Problem *p, Reductions *r)
     r->partial = 1;
 }
 
-static void write_splits(const Problem *p, Str *out, const Tile *t, const Reductions *r)
+static void write_reduction_splits(const Problem *p, Str *out, const Reductions *r)
+{
+    for (int v = 0; v < p->nest->n_vars; v++) {
+        const Var *var = p->nest->var[v];
+        int64_t block = is_reduction(p->nest, v) ? reduction_block(p, v) : 0;
+        if (block)
+            str_printf(out, "split %s %d%s, ", var->name, (int)block,
+                       var->extent % block ? " tail=peel" : "");
+    }
+    if (r->split)                              /* named x.o and x.i: x is what is split */
+        str_printf(out, "split %.*s %d, ", (int)strlen(r->name[0]) - 2, r->name[0], (int)r->split);
+}
+
+static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
 {
     const Nest *nest = p->nest;
     int lanes = p->row->lanes;
     const Var *lane = nest->var[t->lane];
-    for (int v = 0; v < nest->n_vars; v++)
-        if (is_reduction(nest, v) && reduction_block(p, v))
-            str_printf(out, "split %s %d%s, ", nest->var[v]->name, (int)reduction_block(p, v),
-                       nest->var[v]->extent % reduction_block(p, v) ? " tail=peel" : "");
-    if (r->split)                              /* named x.o and x.i: x is what is split */
-        str_printf(out, "split %.*s %d, ", (int)strlen(r->name[0]) - 2, r->name[0], (int)r->split);
     if (t->pad) {
         int64_t vectors = (lane->extent + lanes - 1) / lanes;
         str_printf(out, "split %s %d tail=pad, ", lane->name, lanes);
@@ -400,6 +407,18 @@ static void write_splits(const Problem *p, Str *out, const Tile *t, const Reduct
     if (t->point >= 0)
         str_printf(out, "split %s %d%s, ", nest->var[t->point]->name, (int)t->points,
                    nest->var[t->point]->extent % t->points ? " tail=peel" : "");
+}
+
+/* Where nothing can be a lane, long sums are still cut: accuracy does not depend on the row. */
+static void write_sums(const Problem *p, Str *out, const Reductions *r)
+{
+    str_add(out, "order ");
+    for (int v = 0; v < p->nest->n_vars; v++)
+        if (!is_reduction(p->nest, v))
+            str_printf(out, "%s ", p->nest->var[v]->name);
+    for (int i = 0; i < r->n; i++)
+        str_printf(out, "%s ", r->name[i]);
+    str_printf(out, ", stage at %s, partial %s", r->name[0], r->name[r->partial]);
 }
 
 /* Spatial loops outside, the tile inside; between them the reductions. */
@@ -448,12 +467,18 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
     for (int i = 0; i < n; i++) {
         Problem p = problem_of(a, nests[i], row);
         Tile t = best_tile(&p);
-        if (t.lane < 0)
-            continue;
-        str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
         Reductions r = reductions_in_order(&p);
         choose_partial(&p, &r);
-        write_splits(&p, &out, &t, &r);
+        if (t.lane < 0 && r.partial < 0)
+            continue;
+        str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
+        write_reduction_splits(&p, &out, &r);
+        if (t.lane < 0) {
+            write_sums(&p, &out, &r);
+            *why = "sums in parts, for accuracy; no loop can be lanes";
+            continue;
+        }
+        write_tile_splits(&p, &out, &t);
         for (int l = 0; l < p.n_loads; l++)
             if (p.load[l]->buffer->kind == BUF_WEIGHT)
                 write_pack(&p, &out, &t, p.load[l]->buffer, p.load[l]->index);

@@ -92,6 +92,19 @@ static const Stmt *stmt_renamed(Arena *a, const Stmt *s, const Var *const *from,
     return body.first;
 }
 
+/* Do all loads in s of the buffer that `store` writes read that very element? */
+static bool reads_own_only(const Stmt *s, const Stmt *store)
+{
+    LoadSearch own = find_load(s, store->buffer);
+    return !own.found || (!own.mixed && same_element(own.found, store));
+}
+
+/* May s run as soon as c has run for the same element, instead of when c has run for all? */
+static bool may_follow(const Stmt *s, const Stmt *c)
+{
+    return reads_own_only(s, c) && reads_own_only(c, s) && reads_own_only(s, s);
+}
+
 /* The last store of the nest so far: what a following step must read. */
 static const Stmt *nest_last(const Nest *nest)
 {
@@ -150,6 +163,8 @@ static bool join_update(Nest *nest, const Flat *f)
     for (int d = 0; d < init->n_index; d++)
         if (!index_equal(init->index[d], f->store->index[d]))
             return false;
+    if (!may_follow(f->store, init) || !reads_own_only(init, init))
+        return false;
     nest->init = init;
     nest->update = f->store;
     nest->n_vars = f->n_vars;
@@ -161,13 +176,22 @@ static bool join_update(Nest *nest, const Flat *f)
     return true;
 }
 
+/* Does the first store run several times for an element? Nothing can follow it in between. */
+static bool has_reduction(const Nest *nest)
+{
+    for (int i = 0; i < nest->n_vars; i++)
+        if (!is_spatial(nest->init, nest->var[i]))
+            return true;
+    return false;
+}
+
 /* A pointwise nest that reads the element just computed joins as a step. */
 static bool join_step(Nest *nest, const Flat *f)
 {
     const Stmt *last = nest_last(nest);
     LoadSearch read = find_load(f->store, last->buffer);
     if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
-        (nest->n_cond && !nest->update))
+        (!nest->update && (nest->n_cond || has_reduction(nest))))
         return false;
     Index to[MAX_NEST_LOOPS];
     int64_t points = 1, covered = 1;
@@ -175,10 +199,11 @@ static bool join_step(Nest *nest, const Flat *f)
         int dim = -1;
         for (int d = 0; d < read.found->n_index; d++) {
             Index x = read.found->index[d];
-            if (index_coef(x, f->var[i]) && (x.n != 1 || x.c != 0 || x.term[0].coef != 1 || dim >= 0))
+            if (index_coef(x, f->var[i]) == 0)
+                continue;
+            if (x.n != 1 || x.c != 0 || x.term[0].coef != 1 || dim >= 0)
                 return false;
-            if (index_coef(x, f->var[i]))
-                dim = d;
+            dim = d;
         }
         int64_t lo = 0, hi = -1;
         if (dim >= 0)
@@ -193,8 +218,12 @@ static bool join_step(Nest *nest, const Flat *f)
     if (points != covered)
         return false;
     const Stmt *step = stmt_renamed(nest->arena, f->store, f->var, to, f->n_vars);
-    if (!same_element(find_load(step, last->buffer).found, last))
+    if (!same_element(find_load(step, last->buffer).found, last) ||
+        !may_follow(step, nest->init) || (nest->update && !may_follow(step, nest->update)))
         return false;
+    for (int i = 0; i < nest->n_steps; i++)
+        if (!may_follow(step, nest->step[i]))
+            return false;
     nest->step[nest->n_steps++] = step;
     return true;
 }
@@ -219,8 +248,8 @@ static void nest_finish(Nest *nest)
     nest->stage_at = nest->partial_at = -1;
     for (int i = 0; i < nest->n_vars; i++) {
         nest->loop[i] = (NestLoop){nest->var[i]->name, nest->var[i]->extent, LOOP_SERIAL,
-                                   !is_spatial(main, nest->var[i]), 0, 0, -1};
-        if (nest->loop[i].reduction && nest->stage_at < 0)
+                                   !is_spatial(main, nest->var[i]), 0, 0};
+        if (nest->loop[i].reduction && nest->update && nest->stage_at < 0)
             nest->stage_at = i;
     }
     nest->n_loops = nest->n_vars;
@@ -265,4 +294,16 @@ int nest_find_loop(const Nest *nest, const char *name)
         if (strcmp(nest->loop[i].name, name) == 0)
             return i;
     return -1;
+}
+
+int nest_first_loop(const Nest *nest, const char *name)
+{
+    int at = nest_find_loop(nest, name);
+    for (int i = 0; at < 0 && i < nest->n_splits; i++)
+        if (str_eq(nest->split[i].from, name)) {
+            int outer = nest_first_loop(nest, nest->split[i].outer);
+            int inner = nest_first_loop(nest, nest->split[i].inner);
+            return outer < inner ? outer : inner;
+        }
+    return at;
 }

@@ -19,6 +19,7 @@ typedef struct Emitter {
     Index value[MAX_NEST_LOOPS + 1];           /* of each loop, in the variables emitted so far */
     int64_t extent[MAX_NEST_LOOPS + 1];        /* of each loop in the copy being emitted */
     int64_t start[MAX_NEST_LOOPS];             /* of each split: where its inner half begins */
+    int64_t whole[MAX_NEST_LOOPS];             /* of each split: iterations of its outer half */
     int64_t rest[MAX_NEST_LOOPS];              /* of each split: left over for copies */
     Buffer *acc;                               /* the tile being accumulated into */
     bool partial_open;
@@ -55,6 +56,7 @@ static void set_extent(Emitter *m, const char *name, int64_t extent)
             continue;
         int64_t outer, inner;
         split_extents(s, extent, &outer, &inner, &m->rest[i]);
+        m->whole[i] = outer;
         m->start[i] = 0;
         set_extent(m, s->outer, outer);
         set_extent(m, s->inner, inner);
@@ -131,7 +133,7 @@ static Body *open_loop(Emitter *m, Body *out, int level, int64_t extent, int64_t
 static Body *open_tile(Emitter *m, Body *out)
 {
     for (int i = m->nest->stage_at; i < m->nest->n_loops; i++)
-        if (!m->nest->loop[i].reduction)
+        if (!m->nest->loop[i].reduction || !m->nest->update)
             out = open_loop(m, out, i, m->extent[i], 0);
     return out;
 }
@@ -163,26 +165,27 @@ static void emit_staged(Emitter *m, Body *out);
 
 typedef void (*EmitLevel)(Emitter *m, Body *out, int level);
 
-/* The copies for what a split leaves over, when `level` is its outer half. */
+/* The copies for what splits leave over, when `level` is their outermost loop. */
 static void emit_rest(Emitter *m, Body *out, int level, EmitLevel emit)
 {
-    int at = m->nest->loop[level].split;
-    if (at < 0 || m->rest[at] == 0)
-        return;
-    const NestSplit *s = &m->nest->split[at];
-    int64_t left = m->rest[at], start = 0;
-    m->rest[at] = 0;
-    while (left > 0) {
-        int64_t piece = piece_of(m->nest, s->inner, left);
-        set_extent(m, s->inner, piece);
-        m->start[at] = start;
-        emit(m, open_loop(m, out, level, 1, m->extent[level]), level + 1);
-        start += piece;
-        left -= piece;
+    for (int at = m->nest->n_splits - 1; at >= 0; at--) {
+        const NestSplit *s = &m->nest->split[at];
+        int64_t left = m->rest[at], whole = m->whole[at];
+        if (left == 0 || nest_first_loop(m->nest, s->outer) != level)
+            continue;
+        set_extent(m, s->outer, 1);
+        m->start[at] = whole * s->factor;
+        while (left > 0) {
+            int64_t piece = piece_of(m->nest, s->inner, left);
+            set_extent(m, s->inner, piece);
+            emit(m, open_loop(m, out, level, 1, 0), level + 1);
+            m->start[at] += piece;
+            left -= piece;
+        }
+        m->start[at] = 0;
+        set_extent(m, s->outer, whole);
+        set_extent(m, s->inner, s->factor);
     }
-    m->start[at] = 0;
-    m->rest[at] = start;
-    set_extent(m, s->inner, s->factor);
 }
 
 /* One loop of the part before the tile, with its copies for borders and tails. */
@@ -322,13 +325,51 @@ static bool read_elsewhere(Nest **nests, int n, const Nest *own, int i, const Bu
     return s.found;
 }
 
-/* Statement i of the chain writes an element that a later one of the chain writes again. */
+/* Statement i of the chain writes an element that a later one of the chain writes again, with none
+ * but the next, which has the value in hand, reading it before. */
 static bool overwritten(const Nest *nest, int i, const Buffer *b)
 {
-    for (int j = i; j < nest->n_steps; j++)
-        if (nest->step[j]->buffer == b)
-            return true;
+    ReadSearch s = {b, false};
+    for (int j = i; j < nest->n_steps; j++) {
+        if (j > i)
+            stmt_visit_exprs(nest->step[j], search_read, &s);
+        if (s.found || nest->step[j]->buffer == b)
+            return !s.found;
+    }
     return false;
+}
+
+/* Is `name`, of this extent, whole in the tile with all that it is split into? */
+static bool splits_whole(const Nest *nest, const char *name, int64_t extent, const char **loop)
+{
+    for (int i = 0; i < nest->n_splits; i++) {
+        const NestSplit *s = &nest->split[i];
+        int64_t outer, inner, rest;
+        if (!str_eq(s->from, name))
+            continue;
+        split_extents(s, extent, &outer, &inner, &rest);
+        int first = nest_first_loop(nest, s->outer);
+        *loop = nest->loop[first].name;
+        if (rest && first >= nest->stage_at && !(nest->update && nest->loop[first].reduction))
+            return false;
+        if (!splits_whole(nest, s->outer, outer, loop) ||
+            !splits_whole(nest, s->inner, inner, loop))
+            return false;
+        for (int64_t piece; rest > 0; rest -= piece) {
+            piece = piece_of(nest, s->inner, rest);
+            if (!splits_whole(nest, s->inner, piece, loop))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool nest_tile_whole(const Nest *nest, const char **loop)
+{
+    for (int v = 0; v < nest->n_vars; v++)
+        if (!splits_whole(nest, nest->var[v]->name, nest->var[v]->extent, loop))
+            return false;
+    return true;
 }
 
 void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *inner,

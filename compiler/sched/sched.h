@@ -25,7 +25,6 @@ typedef struct NestLoop {
     LoopKind kind;
     bool reduction;
     int64_t peel_lo, peel_hi;  /* border: iterations split off on each side */
-    int split;                 /* outer half of this split (index into Nest.split), or -1 */
 } NestLoop;
 
 typedef struct NestSplit {     /* from = outer * factor + inner. What factor does not divide is
@@ -65,6 +64,12 @@ void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *
 /* Rebuild the kernel's body from its nests, each with its tile staged. */
 void nests_apply(Kernel *k, Nest **nests, int n);
 int nest_find_loop(const Nest *nest, const char *name);          /* position or -1 */
+/* Position of a loop, or of the outermost of those it was split into; its split's copies begin
+ * there. */
+int nest_first_loop(const Nest *nest, const char *name);
+/* Is the staged tile the same in each copy: no spatial split in it leaves anything over? If not,
+ * the name of the loop that does. */
+bool nest_tile_whole(const Nest *nest, const char **loop);
 /* The buffer a statement chain ends in: the last step's, or the update's or init's. */
 Buffer *nest_target(const Nest *nest);
 

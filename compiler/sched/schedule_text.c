@@ -2,8 +2,8 @@
  *
  *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
  *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
- *         | "stage" | "partial" loop | "unroll" loop... | "vector" loop | "parallel" loop | "border" loop
- *         | "pack" buffer "[" entry { "," entry } "]"
+ *         | "stage" | "partial" loop | "unroll" loop... | "vector" loop | "parallel" loop
+ *         | "border" loop | "pack" buffer "[" entry { "," entry } "]"
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
 #include "sched/sched.h"
@@ -14,15 +14,23 @@
 typedef struct Reader {
     VerbCx *v;
     Kernel *kernel;
-    const char *at;
+    const char *at, *start;            /* what is left; where the last word began */
     char word[64];
 } Reader;
 
 static bool fail(Reader *r, const char *what)
 {
-    diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s at '%.24s'",
-               r->kernel->name, what, r->at);
+    const char *at = *r->at ? arena_printf(r->v->cx->temp, "at '%.24s'", r->at) : "at its end";
+    diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s %s", r->kernel->name,
+               what, at);
     return false;
+}
+
+/* The last word is not what it should be. */
+static bool fail_word(Reader *r, const char *what)
+{
+    r->at = r->start;
+    return fail(r, what);
 }
 
 static void skip_space(Reader *r)
@@ -41,6 +49,7 @@ static const char *next_word(Reader *r)
 {
     size_t n = 0;
     skip_space(r);
+    r->start = r->at;
     while (word_char(r->at[n]) && n + 1 < sizeof r->word)
         n++;
     memcpy(r->word, r->at, n);
@@ -60,7 +69,7 @@ static bool accept(Reader *r, char c)
 
 static bool read_number(Reader *r, int64_t *out)
 {
-    return parse_i64(next_word(r), out) || fail(r, "expected a number");
+    return parse_i64(next_word(r), out) || fail_word(r, "expected a number");
 }
 
 static bool read_entry(Reader *r, StorageDim *e)
@@ -70,7 +79,7 @@ static bool read_entry(Reader *r, StorageDim *e)
     const char *w = next_word(r);
     int64_t dim;
     if (w[0] != 'd' || !parse_i64(w + 1, &dim) || dim < 0 || dim >= MAX_DIMS)
-        return fail(r, "expected a dimension like d0");
+        return fail_word(r, "expected a dimension like d0");
     e->dim = (int)dim;
     if (accept(r, '+') && !read_number(r, &e->add))
         return false;
@@ -80,7 +89,7 @@ static bool read_entry(Reader *r, StorageDim *e)
         return false;
     if (accept(r, '%') && !read_number(r, &e->mod))
         return false;
-    return (e->div > 0 && e->mod >= 0 && e->add >= 0) || fail(r, "expected positive numbers");
+    return (e->div > 0 && e->mod >= 0 && e->add >= 0) || fail_word(r, "expected positive numbers");
 }
 
 static bool read_pack(Reader *r)
@@ -119,7 +128,7 @@ static bool read_marks(Reader *r, Nest *nest, LoopKind kind)
             return false;
         n++;
     }
-    return n > 0 || fail(r, "expected a loop");
+    return n > 0 || fail_word(r, "expected a loop");
 }
 
 static bool read_split(Reader *r, Nest *nest)
@@ -134,7 +143,7 @@ static bool read_split(Reader *r, Nest *nest)
         return verb_split(r->v, nest, loop, factor, TAIL_PEEL);
     if (str_eq(tail, "tail=pad"))
         return verb_split(r->v, nest, loop, factor, TAIL_PAD);
-    return *tail ? fail(r, "expected tail=peel or tail=pad")
+    return *tail ? fail_word(r, "expected tail=peel or tail=pad")
                  : verb_split(r->v, nest, loop, factor, TAIL_NONE);
 }
 
@@ -144,7 +153,7 @@ static bool read_stage(Reader *r, Nest *nest)
     if (!*w)
         return verb_stage(r->v, nest, NULL);
     if (!str_eq(w, "at"))
-        return fail(r, "expected 'at'");
+        return fail_word(r, "expected 'at'");
     return verb_stage(r->v, nest, next_word(r));
 }
 
@@ -171,34 +180,28 @@ static bool read_verb(Reader *r, Nest *nest, const char *verb)
     static const char *const verbs[] = {"split", "order", "stage", "partial", "unroll", "vector",
                                         "parallel", "border", "pack"};
     const char *near = str_nearest(r->v->cx->temp, verb, verbs, 9);
-    fail(r, arena_printf(r->v->cx->temp, "unknown verb '%s'", verb));
+    fail_word(r, "unknown verb");
     if (near)
         diag_help(r->v->cx->diags, "did you mean '%s'?", near);
     return false;
 }
 
-/* The tile must be whole in every copy: no split in it may leave anything over. */
-static bool check_tile(VerbCx *v, const Nest *nest)
+/* What later verbs can undo is checked at the end. */
+static bool check_nest(VerbCx *v, const Nest *nest)
 {
-    for (int i = nest->stage_at; i < nest->n_loops; i++) {
-        const NestLoop *l = &nest->loop[i];
-        if (l->split < 0 || l->reduction || nest->split[l->split].pad)
-            continue;
-        const NestSplit *s = &nest->split[l->split];
-        int64_t extent = -1;
-        for (int k = 0; k < nest->n_vars; k++)
-            if (str_eq(nest->var[k]->name, s->from))
-                extent = nest->var[k]->extent;
-        for (int k = 0; k < nest->n_splits; k++)
-            if (str_eq(nest->split[k].inner, s->from))
-                extent = nest->split[k].factor;
-        if (extent < 0 || extent % s->factor) {
+    const char *loop;
+    if (!nest_tile_whole(nest, &loop)) {
+        diag_error(v->cx->diags, v->place, "E0951",
+                   "illegal schedule: '%s' is in the staged tile and splits with a rest", loop);
+        return false;
+    }
+    for (int i = nest->stage_at; i < nest->partial_at; i++)
+        if (!nest->loop[i].reduction) {
             diag_error(v->cx->diags, v->place, "E0951",
-                       "illegal schedule: '%s' is in the staged tile and splits with a rest",
-                       l->name);
+                       "illegal schedule: '%s' is outside of the partial sums of its own tile",
+                       nest->loop[i].name);
             return false;
         }
-    }
     return true;
 }
 
@@ -210,7 +213,12 @@ static Nest *find_nest(Reader *r, Nest **nests, int n)
         for (int i = 0; i < n; i++)
             if (str_eq(nests[i]->label, w))
                 return nests[i];
-        fail(r, arena_printf(r->v->cx->temp, "no nest writes '%s'", w));
+        Str labels = str_new(r->v->cx->temp);
+        for (int i = 0; i < n; i++)
+            str_printf(&labels, "%s%s", i ? " " : "", nests[i]->label);
+        r->at = start;
+        fail(r, "unknown label");
+        diag_help(r->v->cx->diags, "labels of this kernel are: %s", labels.data);
         return NULL;
     }
     r->at = start;
@@ -219,7 +227,7 @@ static Nest *find_nest(Reader *r, Nest **nests, int n)
 
 bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
 {
-    Reader r = {v, k, text, ""};
+    Reader r = {v, k, text, text, ""};
     if (n == 0)
         return true;
     do {
@@ -232,7 +240,7 @@ bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
             if (!read_verb(&r, nest, verb))
                 return false;
         } while (accept(&r, ','));
-        if (!check_tile(v, nest))
+        if (!check_nest(v, nest))
             return false;
     } while (accept(&r, ';'));
     skip_space(&r);

@@ -30,6 +30,22 @@ static int find_loop(VerbCx *v, const Nest *nest, const char *name)
     return at;
 }
 
+/* The buffer with a zero border that the nest stores to along a loop, or NULL. */
+static const Buffer *stores_beside_zeros(const Nest *nest, const char *loop)
+{
+    for (int i = nest->n_splits - 1; i >= 0; i--)
+        if (str_eq(nest->split[i].outer, loop) || str_eq(nest->split[i].inner, loop))
+            loop = nest->split[i].from;
+    for (int i = -2; i < nest->n_steps; i++) {
+        const Stmt *s = i == -2 ? nest->init : i == -1 ? nest->update : nest->step[i];
+        for (int v = 0; s && v < nest->n_vars; v++)
+            for (int d = 0; str_eq(nest->var[v]->name, loop) && d < s->n_index; d++)
+                if (s->buffer->dim[d].zero && index_coef(s->index[d], nest->var[v]))
+                    return s->buffer;
+    }
+    return NULL;
+}
+
 bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail)
 {
     int at = find_loop(v, nest, loop);
@@ -44,6 +60,10 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
                       (long long)factor, (long long)(extent % factor), (long long)extent);
     if (tail == TAIL_PAD && from.reduction)
         return refuse(v, "'%s' is a reduction: padding it would add what is not there", loop);
+    const Buffer *b = extent % factor && tail == TAIL_PAD ? stores_beside_zeros(nest, loop) : NULL;
+    if (b)
+        return refuse(v, "padding '%s' would write to the border of '%s', which must stay zero",
+                      loop, b->name);
     NestSplit *s = &nest->split[nest->n_splits];
     *s = (NestSplit){from.name, arena_printf(nest->arena, "%s.o", from.name),
                      arena_printf(nest->arena, "%s.i", from.name), factor, tail == TAIL_PAD};
@@ -51,8 +71,8 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
             sizeof nest->loop[0] * (size_t)(nest->n_loops - at - 1));
     int64_t outer, inner, rest;
     split_extents(s, extent, &outer, &inner, &rest);
-    nest->loop[at] = (NestLoop){s->outer, outer, LOOP_SERIAL, from.reduction, 0, 0, nest->n_splits};
-    nest->loop[at + 1] = (NestLoop){s->inner, inner, LOOP_SERIAL, from.reduction, 0, 0, from.split};
+    nest->loop[at] = (NestLoop){s->outer, outer, LOOP_SERIAL, from.reduction, 0, 0};
+    nest->loop[at + 1] = (NestLoop){s->inner, inner, LOOP_SERIAL, from.reduction, 0, 0};
     nest->n_splits++;
     nest->n_loops++;
     if (nest->stage_at > at)
@@ -80,12 +100,19 @@ bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n)
         renewed[i] = old[at];
     }
     memcpy(nest->loop, renewed, sizeof renewed[0] * (size_t)n);
-    for (int i = 0; i < nest->n_splits; i++) {
-        int outer = nest_find_loop(nest, nest->split[i].outer);
-        int inner = nest_find_loop(nest, nest->split[i].inner);
-        if (outer > inner && inner >= 0)
+    for (int i = 0; i < nest->n_splits; i++)
+        if (nest_first_loop(nest, nest->split[i].outer) >
+            nest_first_loop(nest, nest->split[i].inner))
             return refuse(v, "'%s' must stay outside '%s'", nest->split[i].outer,
                           nest->split[i].inner);
+    if (nest->partial_at >= 0)
+        nest->partial_at = nest_find_loop(nest, old[nest->partial_at].name);
+    for (int i = n - 1; i >= 0; i--) {
+        if (nest->loop[i].reduction && nest->update && i < nest->stage_at)
+            nest->stage_at = i;                /* a sum cannot leave the tile */
+        if (nest->loop[i].kind == LOOP_VECTOR && i < n - 1)
+            return refuse(v, "vector loop '%s' must be innermost; '%s' is", nest->loop[i].name,
+                          nest->loop[n - 1].name);
     }
     return true;
 }
@@ -96,7 +123,7 @@ bool verb_stage(VerbCx *v, Nest *nest, const char *loop)
     if (at < 0)
         return false;
     for (int i = 0; i < at; i++)
-        if (nest->loop[i].reduction)
+        if (nest->loop[i].reduction && nest->update)
             return refuse(v, "'%s' is a reduction outside the staged tile", nest->loop[i].name);
     nest->stage_at = at;
     return true;
@@ -190,7 +217,12 @@ bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, 
     for (int d = 0; d < b->rank; d++)
         if (!seen[d])
             return refuse(v, "the packed layout of '%s' loses dimension d%d", buffer, d);
-    b->n_storage = n;
-    memcpy(b->storage, map, sizeof map[0] * (size_t)n);
+    Buffer packed = *b;
+    packed.n_storage = n;
+    memcpy(packed.storage, map, sizeof map[0] * (size_t)n);
+    if (!buffer_storage_fits(&packed))
+        return refuse(v, "the packed layout of '%s' does not give each element a place of its own",
+                      buffer);
+    *b = packed;
     return true;
 }

@@ -132,7 +132,7 @@ static const char VECTOR[] =
     "    y[12, i, 0 +: 16] = select(x < z, x, z); y[13, i, 0 +: 16] = select(x <= z, z, x);\n"
     "    y[14, i, 0 +: 16] = select(x == z, 0x1p+0, x);\n"
     "    y[15, i, 0 +: 16] = select(x != z, x, nan);\n"
-    "    y[16, i, 0 +: 16] = pow2i(max(min(round(z), 0x1p+4), -0x1p+4));\n"
+    "    y[16, i, 0 +: 16] = pow2i(select(abs(z) < 0x1p+6, round(z), -0x1p+6));\n"
     "    y[17, i, 0 +: 16] = bcast(fma(b[i, 1], a[i, 2], sqrt(b[i, 0])), 16);\n"
     "    s[0, i] = hsum(x); s[1, i] = hmax(x * z); s[2, i] = hmin(z) + hsum(x - z);\n"
     "  }\n"

@@ -3,7 +3,7 @@
  *   w: f32[32, 8] as [d0/16, d1, d0%16]:   w[oc.o * 16 + oc.i, ic]   =>   w[oc.o, ic, oc.i]
  *
  * Every division and remainder must vanish against the loops. Where a loop runs across blocks, it
- * is split at the block first, which changes no order.
+ * is split where a block begins first, which changes no order.
  *
  * needs:  logical accesses.
  * keeps:  every bit and every access.
@@ -13,25 +13,36 @@
 
 typedef struct Layout {
     Arena *arena;
-    Cx *cx;
-    const Kernel *kernel;
     const Var *split;              /* a loop that must be split at a block first */
-    int64_t block;
-    bool failed;
+    int64_t block;                 /* elements of that block */
+    int64_t lead, piece;           /* turns up to the first block, turns in a block; 0: no way */
 } Layout;
 
-/* The loop that keeps `x` from dividing by `block`: the one variable that counts single blocks'
- * elements and runs past one. */
-static const Var *crossing_var(Index x, int64_t block)
+/* The loop to split so that `x` divides by `block`: one that counts elements within a block and
+ * runs past it. If no other one does, a block may also begin after its first turn. */
+static bool find_split(Layout *l, Index x, int64_t block)
 {
-    for (int i = 0; i < x.n; i++)
-        if (block % x.term[i].coef == 0 && x.term[i].coef < block &&
-            x.term[i].coef * x.term[i].var->extent > block)
-            return x.term[i].var;
-    for (int i = 0; i < x.n; i++)              /* an offset moves a short loop across a block */
-        if (x.term[i].coef % block != 0)
-            return x.term[i].var;
-    return NULL;
+    const Term *only = NULL;
+    int within = 0;
+    l->block = block;
+    l->lead = l->piece = 0;
+    for (int i = 0; i < x.n; i++) {
+        const Term *t = &x.term[i];
+        if (t->coef % block == 0)
+            continue;
+        only = t;
+        within++;
+        bool longer = t->coef > 0 && block % t->coef == 0 && t->coef * t->var->extent > block;
+        if (!l->split || (longer && !l->piece))
+            l->split = t->var;
+        if (longer && !l->piece)
+            l->piece = block / t->coef;
+    }
+    if (within == 1 && only->coef > 0 && block % only->coef == 0) {
+        l->piece = block / only->coef;
+        l->lead = (floor_mod(-x.c, block) + only->coef - 1) / only->coef;
+    }
+    return false;
 }
 
 static bool physical_index(Layout *l, const Buffer *b, const Index *index, Index *out)
@@ -39,17 +50,11 @@ static bool physical_index(Layout *l, const Buffer *b, const Index *index, Index
     for (int i = 0; i < b->n_storage; i++) {
         const StorageDim *s = &b->storage[i];
         Index x = index_offset(index[s->dim], s->add), q = x, r;
-        if (s->div > 1 && !index_divmod(l->arena, x, s->div, &q, &r)) {
-            l->split = crossing_var(x, s->div);
-            l->block = s->div;
-            return false;
-        }
+        if (s->div > 1 && !index_divmod(l->arena, x, s->div, &q, &r))
+            return find_split(l, x, s->div);
         out[i] = q;
-        if (s->mod && !index_divmod(l->arena, q, s->mod, &r, &out[i])) {
-            l->split = crossing_var(q, s->mod);
-            l->block = s->mod;
-            return false;
-        }
+        if (s->mod && !index_divmod(l->arena, q, s->mod, &r, &out[i]))
+            return find_split(l, q, s->mod);
     }
     for (int d = 0; d < b->rank && !b->n_storage; d++)
         out[d] = index_offset(index[d], b->dim[d].lo);
@@ -60,7 +65,7 @@ static const Expr *map_load(void *user, const Expr *e)
 {
     Layout *l = user;
     Index out[MAX_DIMS];
-    if (e->kind != EXPR_LOAD || e->buffer->kind == BUF_LOCAL || l->split || l->failed ||
+    if (e->kind != EXPR_LOAD || e->buffer->kind == BUF_LOCAL ||
         !physical_index(l, e->buffer, e->index, out))
         return NULL;
     return expr_load(l->arena, e->buffer, out, buffer_indices(e->buffer, true), e->type.lanes);
@@ -70,7 +75,7 @@ static void map_store(void *user, Stmt *s)
 {
     Layout *l = user;
     Index out[MAX_DIMS];
-    if (s->kind == STMT_STORE && s->buffer->kind != BUF_LOCAL && !l->split &&
+    if (s->kind == STMT_STORE && s->buffer->kind != BUF_LOCAL &&
         physical_index(l, s->buffer, s->index, out)) {
         int n = buffer_indices(s->buffer, true);
         Index *index = NEW_ARRAY(l->arena, Index, n);
@@ -98,43 +103,50 @@ static void check_stmt(void *user, Stmt *s)
     stmt_visit_exprs(s, check_load, l);
 }
 
-/* for v < E  =>  for v.o < E / block { for v.i < block { .. } }  for v.t < E % block { .. } */
-static Body split_loop(Arena *a, Stmt *loop, int64_t block)
+/* A loop over turns first .. first + n of another one. */
+static Stmt *part_of(Arena *a, Stmt *loop, const char *suffix, int64_t first, int64_t n)
+{
+    Var *v = NEW(a, Var);
+    *v = (Var){arena_printf(a, "%s.%s", loop->var->name, suffix), n};
+    Stmt *part = stmt_for(a, v, loop->loop);
+    part->body = body_copy(a, loop->body, loop->var, index_make(a, first, 1, v, 1));
+    return part;
+}
+
+/* for v < E  =>  for v.h < lead {}  for v.o < whole { for v.i < piece {} }  for v.t < rest {} */
+static Body split_loop(Arena *a, Stmt *loop, int64_t lead, int64_t piece)
 {
     Body out = {0};
-    int64_t whole = loop->var->extent / block, rest = loop->var->extent % block;
+    int64_t left = loop->var->extent - lead, whole = left / piece, rest = left % piece;
+    if (lead > 0)
+        body_add(&out, part_of(a, loop, "h", 0, lead));
     if (whole > 0) {
         Var *o = NEW(a, Var), *i = NEW(a, Var);
         *o = (Var){arena_printf(a, "%s.o", loop->var->name), whole};
-        *i = (Var){arena_printf(a, "%s.i", loop->var->name), block};
+        *i = (Var){arena_printf(a, "%s.i", loop->var->name), piece};
         Stmt *outer = stmt_for(a, o, loop->loop), *inner = stmt_for(a, i, loop->loop);
         inner->body = body_copy(a, loop->body, loop->var,
-                                index_make(a, 0, 2, o, (int)block, i, 1));
+                                index_make(a, lead, 2, o, (int)piece, i, 1));
         body_add(&outer->body, inner);
         body_add(&out, outer);
     }
-    if (rest > 0) {
-        Var *t = NEW(a, Var);
-        *t = (Var){arena_printf(a, "%s.t", loop->var->name), rest};
-        Stmt *tail = stmt_for(a, t, loop->loop);
-        tail->body = body_copy(a, loop->body, loop->var, index_make(a, whole * block, 1, t, 1));
-        body_add(&out, tail);
-    }
+    if (rest > 0)
+        body_add(&out, part_of(a, loop, "t", lead + whole * piece, rest));
     return out;
 }
 
-static bool split_in(Arena *a, Body *b, const Var *v, int64_t block)
+static bool split_in(const Layout *l, Body *b)
 {
     Body out = {0};
     bool found = false;
     for (Stmt *s = b->first, *next; s; s = next) {
         next = s->next;
         s->next = NULL;
-        if (s->kind == STMT_FOR && s->var == v) {
+        if (s->kind == STMT_FOR && s->var == l->split) {
             found = true;
-            body_append(&out, split_loop(a, s, block));
+            body_append(&out, split_loop(l->arena, s, l->lead, l->piece));
         } else {
-            found |= split_in(a, &s->body, v, block);
+            found |= split_in(l, &s->body);
             body_add(&out, s);
         }
     }
@@ -146,13 +158,13 @@ PassResult apply_layout(PassCx *pc, Kernel *k)
 {
     if (k->physical)
         return PASS_UNCHANGED;
-    Layout l = {pc->arena, pc->cx, k, NULL, 0, false};
-    for (int tries = 0; tries < 64; tries++) {
+    Layout l = {.arena = pc->arena};
+    bool again = true;
+    while (again) {                            /* each split makes shorter loops: this ends */
         l.split = NULL;
         body_visit(k->body, check_stmt, &l);
-        if (!l.split || l.split->extent <= l.block / 2 ||
-            !split_in(pc->arena, &k->body, l.split, l.block))
-            break;
+        again = l.split && l.piece > 0 && l.lead < l.split->extent &&
+                (l.lead > 0 || l.piece < l.split->extent) && split_in(&l, &k->body);
     }
     if (l.split) {
         diag_error(pc->cx->diags, NO_PLACE, "E0954",

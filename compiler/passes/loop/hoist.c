@@ -46,6 +46,14 @@ static void check_expr(void *user, const Expr *e)
         h->blocked |= h->assigned[i] == e->name;
 }
 
+/* A let that has left is no longer assigned in the loop: what needs it may follow. */
+static void forget(Hoist *h, const Name *name)
+{
+    for (int i = 0; i < h->n_assigned; i++)
+        if (h->assigned[i] == name)
+            h->assigned[i] = NULL;
+}
+
 /* May the let leave the loop whose writes are in h? */
 static bool invariant(Hoist *h, const Stmt *let)
 {
@@ -72,6 +80,8 @@ static bool hoist_body(Body *b)
             bool leaves = t->kind == STMT_LET && invariant(&h, t);
             t->next = NULL;
             body_add(leaves ? &out : &kept, t);
+            if (leaves)
+                forget(&h, t->name);
             changed |= leaves;
         }
         s->body = kept;

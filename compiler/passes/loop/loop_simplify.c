@@ -63,7 +63,10 @@ static bool simplify(Arena *a, Body *b)
 
 PassResult loop_simplify(PassCx *pc, Kernel *k)
 {
-    if (!simplify(pc->arena, &k->body))
+    bool changed = false;
+    while (simplify(pc->arena, &k->body))      /* what vanished may have been another's only use */
+        changed = true;
+    if (!changed)
         return PASS_UNCHANGED;
     kernel_unique_names(k);
     return PASS_CHANGED;

@@ -17,9 +17,8 @@
 typedef struct Local {
     Arena *arena;
     Buffer *buffer;
-    bool constant;                        /* all indices are constants */
+    bool constant;                        /* all accesses are of one element each */
     const Name *name[MAX_REGISTERS];
-    bool declared[MAX_REGISTERS];
     int serial;                           /* tells apart the locals of one kernel */
 } Local;
 
@@ -29,7 +28,7 @@ static int64_t flat_index(const Buffer *b, const Index *index, int n)
     for (int d = 0; d < n; d++) {
         if (index[d].n)
             return -1;
-        flat = flat * b->dim[d].extent + index[d].c;
+        flat = flat * (b->dim[d].lo + b->dim[d].extent + b->dim[d].hi) + index[d].c + b->dim[d].lo;
     }
     return flat;
 }
@@ -38,7 +37,7 @@ static void check_load(void *user, const Expr *e)
 {
     Local *l = user;
     if (e->kind == EXPR_LOAD && e->buffer == l->buffer &&
-        flat_index(e->buffer, e->index, e->n_index) < 0)
+        (e->type.lanes != e->buffer->lanes || flat_index(e->buffer, e->index, e->n_index) < 0))
         l->constant = false;
 }
 
@@ -46,7 +45,8 @@ static void check_stmt(void *user, Stmt *s)
 {
     Local *l = user;
     if (s->kind == STMT_STORE && s->buffer == l->buffer &&
-        flat_index(s->buffer, s->index, s->n_index) < 0)
+        (s->expr->type.lanes != s->buffer->lanes ||
+         flat_index(s->buffer, s->index, s->n_index) < 0))
         l->constant = false;
     stmt_visit_exprs(s, check_load, l);
 }
@@ -83,21 +83,47 @@ static void map_store(void *user, Stmt *s)
     }
 }
 
-/* The first assignment beside the local's own statement declares; what has none starts at 0. */
+typedef struct Mention {
+    const Name *name;
+    bool read, set;
+} Mention;
+
+static void mention_read(void *user, const Expr *e)
+{
+    Mention *m = user;
+    m->read |= e->kind == EXPR_NAME && e->name == m->name;
+}
+
+static void mention_stmt(void *user, Stmt *s)
+{
+    Mention *m = user;
+    m->set |= s->kind == STMT_SET && s->name == m->name;
+    stmt_visit_exprs(s, mention_read, m);
+}
+
+/* An assignment beside the local's own statement declares, if nothing before it names the
+ * register, not even inside a loop; what has no such assignment starts at 0. */
 static void declare(Local *l, Stmt *local, int64_t elements)
 {
-    for (Stmt *s = local->next; s; s = s->next)
-        for (int64_t i = 0; i < elements && s->kind == STMT_SET; i++)
-            if (l->name[i] == s->name && !l->declared[i]) {
-                s->kind = STMT_VAR;
-                l->declared[i] = true;
-            }
-    for (int64_t i = 0; i < elements; i++)
-        if (l->name[i] && !l->declared[i]) {
-            Stmt *v = stmt_var(l->arena, l->name[i], expr_const(l->arena, l->name[i]->type, 0));
-            v->next = local->next;
-            local->next = v;
+    for (int64_t i = elements - 1; i >= 0; i--) {
+        Mention m = {l->name[i], false, false};
+        Stmt *s = local;
+        while (m.name && s->next && !m.read && !m.set) {
+            s = s->next;
+            Stmt alone = *s;
+            alone.next = NULL;
+            body_visit((Body){&alone, &alone}, mention_stmt, &m);
         }
+        if (!m.read && !m.set)
+            continue;
+        if (s->kind == STMT_SET && !m.read) {
+            s->kind = STMT_VAR;
+            continue;
+        }
+        Stmt *v = stmt_var(l->arena, m.name, expr_const(l->arena, m.name->type, 0));
+        v->next = local->next;
+        local->next = v;
+    }
 }
 
 static bool scalarize_body(Local *l, Body *b)
@@ -110,7 +136,6 @@ static bool scalarize_body(Local *l, Body *b)
         if (s->kind == STMT_LOCAL && buffer_elements(s->buffer) <= MAX_REGISTERS) {
             Body rest = {s->next, s->next ? b->last : NULL};
             memset(l->name, 0, sizeof l->name);
-            memset(l->declared, 0, sizeof l->declared);
             l->buffer = s->buffer;
             l->constant = true;
             body_visit(rest, check_stmt, l);

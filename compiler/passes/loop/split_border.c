@@ -5,7 +5,8 @@
  *   for oy < 13 { acc[0] = fma(x[oy + ky - 1], w[ky], acc[0]); }
  *
  * A condition goes when it always holds, or when all it guards is an addition of a product with an
- * element that is zero exactly where the condition fails. A body goes when a condition never holds.
+ * element that is zero exactly where the condition fails, the other factor being defined there too.
+ * A body goes when a condition never holds.
  *
  * needs:  logical accesses (zero borders are known by dimension).
  * keeps:  every bit for finite weights: adding 0 * w changes no sum (a sum of -0 becomes +0).
@@ -29,57 +30,74 @@ static bool reads_zero_outside(const Expr *load, const Cond *c)
     return false;
 }
 
-static bool zero_adds_nothing(const Stmt *s, const Cond *c)
+static bool depends_on(Index x, Index y)
 {
+    for (int i = 0; i < x.n; i++)
+        if (index_coef(y, x.term[i].var))
+            return true;
+    return false;
+}
+
+typedef struct Guards {
+    const Cond *gone;                  /* the condition that is to go */
+    const Cond *cond;                  /* all of its if */
+    int n;
+    bool missed;                       /* an index that only it keeps where elements are defined */
+} Guards;
+
+static void check_defined(void *user, const Expr *e)
+{
+    Guards *g = user;
+    for (int d = 0; e->kind == EXPR_LOAD && d < e->n_index; d++) {
+        const Dim *dim = &e->buffer->dim[d];
+        int64_t min, max, halo = dim->zero ? 1 : 0;
+        index_range(e->index[d], &min, &max);
+        bool defined = (min >= -dim->lo * halo && max < dim->extent + dim->hi * halo) ||
+                       !depends_on(e->index[d], g->gone->index);
+        for (int i = 0; i < g->n; i++)
+            defined |= &g->cond[i] != g->gone && g->cond[i].extent <= dim->extent &&
+                       index_equal(g->cond[i].index, e->index[d]);
+        g->missed |= !defined;
+    }
+}
+
+/* Is the body `y = fma(a, b, y)` with a or b zero where condition `at` of its if fails? */
+static bool zero_adds_nothing(const Stmt *guard, int at)
+{
+    const Stmt *s = guard->body.first;
+    const Cond *c = &guard->cond[at];
     if (!s || s->next || s->kind != STMT_STORE || s->expr->kind != EXPR_FMA)
         return false;
     const Expr *sum = s->expr->arg[2];
     if (sum->kind != EXPR_LOAD || sum->buffer != s->buffer)
         return false;
-    return reads_zero_outside(s->expr->arg[0], c) || reads_zero_outside(s->expr->arg[1], c);
+    for (int d = 0; d < s->n_index; d++)
+        if (!index_equal(sum->index[d], s->index[d]))
+            return false;
+    Guards g = {c, guard->cond, guard->n_cond, false};
+    stmt_visit_exprs(s, check_defined, &g);
+    return !g.missed && (reads_zero_outside(s->expr->arg[0], c) ||
+                         reads_zero_outside(s->expr->arg[1], c));
 }
 
-static bool simplify_if(Stmt *s, bool *never)
+static void drop_needless(void *user, Stmt *s)
 {
-    int kept = 0;
-    for (int i = 0; i < s->n_cond; i++) {
-        int64_t min, max;
-        index_range(s->cond[i].index, &min, &max);
-        if (max < 0 || min >= s->cond[i].extent)
-            *never = true;
-        bool always = min >= 0 && max < s->cond[i].extent;
-        if (!always && !zero_adds_nothing(s->body.first, &s->cond[i]))
-            s->cond[kept++] = s->cond[i];
+    bool *changed = user;
+    for (int i = s->n_cond - 1; s->kind == STMT_IF && i >= 0; i--) {
+        if (!zero_adds_nothing(s, i))
+            continue;
+        for (int k = i; k + 1 < s->n_cond; k++)
+            s->cond[k] = s->cond[k + 1];
+        s->n_cond--;
+        *changed = true;
     }
-    bool changed = kept < s->n_cond;
-    s->n_cond = kept;
-    return changed;
-}
-
-static bool simplify_body(Body *b)
-{
-    bool changed = false;
-    Body out = {0};
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        s->next = NULL;
-        changed |= simplify_body(&s->body);
-        bool never = false;
-        if (s->kind == STMT_IF)
-            changed |= simplify_if(s, &never);
-        if (never)
-            changed = true;
-        else if (s->kind == STMT_IF && s->n_cond == 0)
-            body_append(&out, s->body);
-        else
-            body_add(&out, s);
-    }
-    *b = out;
-    return changed;
 }
 
 PassResult split_border(PassCx *pc, Kernel *k)
 {
     (void)pc;
-    return simplify_body(&k->body) ? PASS_CHANGED : PASS_UNCHANGED;
+    bool changed = body_settle_ifs(&k->body);
+    body_visit(k->body, drop_needless, &changed);
+    body_settle_ifs(&k->body);                 /* ifs without a condition */
+    return changed ? PASS_CHANGED : PASS_UNCHANGED;
 }

@@ -72,8 +72,11 @@ PassResult tile(PassCx *pc, Kernel *k)
     if (!k->schedule || n == 0)
         return PASS_UNCHANGED;
     VerbCx v = {pc->cx, NO_PLACE, pc->row};
-    if (!schedule_apply(&v, k, nests, n, k->schedule))
+    if (!schedule_apply(&v, k, nests, n, k->schedule)) {
+        diag_note(pc->cx->diags, NO_PLACE, "kernel '%s' (%s) has the schedule \"%s\"", k->name,
+                  k->origin ? k->origin : "no origin", k->schedule);
         return PASS_FAILED;
+    }
     nests_apply(k, nests, n);
     Widen w = {pc->cx, k, false, true};
     widen_body(&w, k->body);

@@ -5,9 +5,10 @@
  *
  * A marked loop whose extent is not the row's vector width is unrolled instead.
  *
- * needs:  physical accesses; in a vector loop every access contiguous in it or free of it.
+ * needs:  physical accesses; in a vector loop every access contiguous in it or free of it, and no
+ *         turn that reads or stores what another one stores.
  * keeps:  every bit: lanes never meet.
- * breaks: vector marks; local arrays indexed by a lane lose that dimension and get lanes.
+ * breaks: vector marks; local arrays indexed by lanes only lose that dimension and get lanes.
  */
 #include "passes/passes.h"
 
@@ -17,6 +18,9 @@ typedef struct Vector {
     int lanes;
     const Name *from[8], *to[8];     /* lets inside the loop and their vector forms */
     int n_names;
+    const Buffer *local;             /* being looked at: do only lanes access it? */
+    bool lanes_only, accessed;
+    const Stmt *store;               /* being looked at: does another turn access its element? */
     const char *problem;
 } Vector;
 
@@ -89,19 +93,6 @@ static const Expr *vector_expr(void *user, const Expr *e)
     }
 }
 
-/* Local arrays whose last dimension is the lane become arrays of vectors, once. */
-static void claim_local(Vector *v, Buffer *b, const Index *index, int n)
-{
-    if (b->kind == BUF_LOCAL && b->lanes == 1 && n == b->rank && in_index(v, index, n) &&
-        b->dim[n - 1].extent == v->lanes) {
-        b->lanes = v->lanes;
-        if (b->rank == 1)
-            b->dim[0].extent = 1;
-        else
-            b->rank--;
-    }
-}
-
 static void vector_stmt(Vector *v, Stmt *s)
 {
     if (s->kind == STMT_STORE || s->kind == STMT_LET) {
@@ -132,25 +123,109 @@ static void vector_stmt(Vector *v, Stmt *s)
     s->expr = widen(v, s->expr);
 }
 
-static void claim_loads(void *user, const Expr *e)
+static bool is_vector_loop(const Vector *v, const Stmt *s)
 {
-    if (e->kind == EXPR_LOAD)
-        claim_local(user, e->buffer, e->index, e->n_index);
+    return s->kind == STMT_FOR && s->loop == LOOP_VECTOR && s->var->extent == v->lanes;
 }
 
-/* All accesses of the locals in the kernel's vector loops, before any is rewritten. */
-static void claim_body(Vector *v, Body b)
+/* ---- locals whose last dimension only lanes access become arrays of vectors ------------------ */
+static void check_access(Vector *v, const Buffer *b, const Index *index, int n)
+{
+    if (b != v->local)
+        return;
+    v->accessed = true;
+    v->lanes_only &= v->var && index[n - 1].n == 1 && index_coef(index[n - 1], v->var) == 1;
+}
+
+static void check_load(void *user, const Expr *e)
+{
+    if (e->kind == EXPR_LOAD)
+        check_access(user, e->buffer, e->index, e->n_index);
+}
+
+static void check_accesses(Vector *v, Body b)
 {
     for (Stmt *s = b.first; s; s = s->next) {
-        if (v->var && s->kind == STMT_STORE)
-            claim_local(v, s->buffer, s->index, s->n_index);
-        if (v->var)
-            stmt_visit_exprs(s, claim_loads, v);
+        if (s->kind == STMT_STORE)
+            check_access(v, s->buffer, s->index, s->n_index);
+        stmt_visit_exprs(s, check_load, v);
         const Var *outer = v->var;
-        if (s->kind == STMT_FOR && s->loop == LOOP_VECTOR && s->var->extent == v->lanes)
+        if (is_vector_loop(v, s))
             v->var = s->var;
-        claim_body(v, s->body);
+        check_accesses(v, s->body);
         v->var = outer;
+    }
+}
+
+static void claim_locals(Vector *v, Body b)
+{
+    for (Stmt *s = b.first; s; s = s->next) {
+        claim_locals(v, s->body);
+        Buffer *l = s->buffer;
+        if (s->kind != STMT_LOCAL || l->lanes > 1 || l->rank == 0)
+            continue;
+        const Dim *last = &l->dim[l->rank - 1];
+        if (last->lo || last->hi || last->extent != v->lanes)
+            continue;
+        v->local = l;
+        v->lanes_only = true;
+        v->accessed = false;
+        check_accesses(v, (Body){s->next, b.last});
+        if (!v->lanes_only || !v->accessed)
+            continue;
+        l->lanes = v->lanes;
+        if (l->rank == 1)
+            l->dim[0].extent = 1;
+        else
+            l->rank--;
+    }
+}
+
+/* ---- loops ----------------------------------------------------------------------------------- */
+static void check_turn(Vector *v, const Buffer *b, const Index *index, int n)
+{
+    if (b == v->store->buffer && !index_equal(index[n - 1], v->store->index[n - 1]))
+        v->problem = "one turn needs what another one stores";
+}
+
+static void check_turn_load(void *user, const Expr *e)
+{
+    Vector *v = user;
+    if (e->kind == EXPR_LOAD)
+        check_turn(v, e->buffer, e->index, e->n_index);
+}
+
+/* Elements that are stored must be accessed by their own lane only. */
+static void check_turns(Vector *v, Body b)
+{
+    for (const Stmt *s = b.first; s; s = s->next) {
+        v->store = s;
+        for (const Stmt *t = b.first; t && s->kind == STMT_STORE && !v->problem; t = t->next) {
+            if (t->kind == STMT_STORE)
+                check_turn(v, t->buffer, t->index, t->n_index);
+            stmt_visit_exprs(t, check_turn_load, v);
+        }
+    }
+}
+
+/* A test that is the same in all lanes moves out of their loop. */
+static void move_tests_out(const Vector *v, Body b)
+{
+    for (Stmt *s = b.first; s; s = s->next) {
+        Stmt *test = s->body.first;
+        bool movable = is_vector_loop(v, s) && test && test->kind == STMT_IF && !test->next;
+        for (int i = 0; movable && i < test->n_cond; i++)
+            movable = index_coef(test->cond[i].index, s->var) == 0;
+        if (movable) {
+            Stmt loop = *s, *next = s->next;
+            *s = *test;
+            s->next = next;
+            *test = loop;
+            test->next = NULL;
+            test->body = s->body;
+            s->body = (Body){test, test};
+        }
+        move_tests_out(v, s->body);
     }
 }
 
@@ -161,9 +236,10 @@ static bool vector_body(Vector *v, Body *b)
     for (Stmt *s = b->first, *next; s && !v->problem; s = next) {
         next = s->next;
         s->next = NULL;
-        if (s->kind == STMT_FOR && s->loop == LOOP_VECTOR && s->var->extent == v->lanes) {
+        if (is_vector_loop(v, s)) {
             v->var = s->var;
             v->n_names = 0;
+            check_turns(v, s->body);
             for (Stmt *t = s->body.first; t && !v->problem; t = t->next)
                 vector_stmt(v, t);
             body_append(&out, s->body);
@@ -184,9 +260,9 @@ static bool vector_body(Vector *v, Body *b)
 PassResult vectorize(PassCx *pc, Kernel *k)
 {
     Vector v = {.arena = pc->arena, .lanes = pc->row->lanes};
+    move_tests_out(&v, k->body);
     if (v.lanes > 1)
-        claim_body(&v, k->body);
-    v.problem = NULL;
+        claim_locals(&v, k->body);
     bool changed = vector_body(&v, &k->body);
     if (v.problem) {
         diag_error(pc->cx->diags, NO_PLACE, "E0955", "kernel '%s', vector loop '%s': %s", k->name,

@@ -51,12 +51,15 @@ static void find_lifetimes(const Module *m)
                 v->first_step = s;
             v->last_step = s;
         }
+    for (int i = 0; i < m->n_values; i++)      /* named by no step: as if by the first */
+        if (is_planned(m->value[i]) && m->value[i]->first_step < 0)
+            m->value[i]->first_step = m->value[i]->last_step = 0;
 }
 
 /* Bytes alive at each step, as a running sum of what is born and what has died. */
 static int64_t lower_bound(Arena *temp, const Module *m, const Plan *p)
 {
-    int64_t *change = NEW_ARRAY(temp, int64_t, m->n_steps + 1);
+    int64_t *change = NEW_ARRAY(temp, int64_t, m->n_steps + 2);
     int64_t live = 0, most = 0;
     for (int i = 0; i < p->n; i++) {
         change[p->item[i].value->first_step] += p->item[i].bytes;

@@ -1,0 +1,162 @@
+/* net2c run: a model on arrays or pictures, by generated C or the interpreter.
+ *
+ *     net2c run net.yaml -w net.safetensors -i photo.jpg --top 5
+ *     net2c run net.yaml -w net.safetensors -i x.npy -o logits=y.npy
+ *
+ * contract: each item of the batch is computed; outputs that are not asked for are not written.
+ * --top prints a line an element: output, item, index, value, largest first.
+ */
+#include "driver/driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the interpreter ------------------------------------------------------------------------ */
+
+typedef struct Interpreter {
+    const Pipeline *pipeline;
+    const Weights *weights;
+} Interpreter;
+
+static const void *pack(void *user, const Value *v)
+{
+    const Interpreter *in = user;
+    const WeightTensor *t = weights_find(in->weights, v->key);
+    int64_t n = buffer_elements(&v->shape);
+    float *out = NEW_ARRAY(in->pipeline->cx->temp, float, n);
+    pack_weight(v, (const float *)(const void *)t->data.data, 0, n, out);
+    return out;
+}
+
+static void tell_step(void *user, int step, void *const *arg)
+{
+    const Module *m = ((const Interpreter *)user)->pipeline->module;
+    (void)arg;
+    if (step + 1 < m->n_steps)
+        progress("interpreting %s", m->step[step + 1].kernel->name);
+}
+
+static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io, int64_t batch)
+{
+    const Graph *g = p->graph;
+    int n = g->n_inputs + g->n_outputs;
+    Interpreter in = {p, w};
+    void **at = NEW_ARRAY(p->cx->perm, void *, n);
+    for (int64_t item = 0; item < batch; item++) {
+        for (int i = 0; i < n; i++) {
+            const Tensor *t = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
+            at[i] = (float *)io[i] + item * shape_count(&t->shape);
+        }
+        const ModuleRun run = {at, at + g->n_inputs, pack, tell_step, &in};
+        progress("interpreting");
+        bool ok = module_interpret(p->cx, p->module, &run);
+        arena_reset(p->cx->temp);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+/* NaN counts as the largest: it must not hide. */
+static bool is_larger(float a, float b)
+{
+    return a > b || (a != a && b == b);
+}
+
+/* The k largest of n by repeated search: k is small. */
+static void print_top(Cx *cx, const char *name, int64_t item, const float *v, int64_t n, int64_t k)
+{
+    bool *taken = NEW_ARRAY(cx->temp, bool, n);
+    for (int64_t i = 0; i < k && i < n; i++) {
+        int64_t best = -1;
+        for (int64_t j = 0; j < n; j++)
+            if (!taken[j] && (best < 0 || is_larger(v[j], v[best])))
+                best = j;
+        taken[best] = true;
+        Str number = str_new(cx->temp);
+        str_double(&number, (double)v[best]);
+        printf("%s %lld %lld %s\n", name, (long long)item, (long long)best, number.data);
+    }
+}
+
+static bool write_output(Cx *cx, const Graph *g, const char *text, void *const *io, int64_t batch)
+{
+    const char *path;
+    int i = binding_find(cx, text, g->outputs, g->n_outputs, "output", &path);
+    if (i < 0)
+        return false;
+    Npy npy = {g->outputs[i]->shape, io[g->n_inputs + i]};
+    npy.shape.dim[0] = batch;
+    return npy_write(cx, path, &npy);
+}
+
+static bool give_results(Cx *cx, const Options *o, const Graph *g, void *const *io, int64_t batch)
+{
+    bool ok = true;
+    int64_t k = option_count(o, OPT_TOP, 0);
+    for (int i = 0; i < o->n[OPT_OUTPUT]; i++)
+        ok &= write_output(cx, g, o->value[OPT_OUTPUT][i], io, batch);
+    for (int i = 0; ok && i < g->n_outputs; i++) {
+        const Tensor *t = g->outputs[i];
+        int64_t n = shape_count(&t->shape);
+        for (int64_t item = 0; k > 0 && item < batch; item++)
+            print_top(cx, t->name, item, (const float *)io[g->n_inputs + i] + item * n, n, k);
+    }
+    return ok;
+}
+
+/* ---- the verb ------------------------------------------------------------------------------- */
+
+static bool run_code(Pipeline *p, const Weights *w, const Options *o, void *const *io,
+                     int64_t batch)
+{
+    Session *s = session_open(p, w, o);
+    if (!s)
+        return false;
+    progress("running");
+    bool ok = session_run(s, io, (size_t)batch, NULL);
+    session_close(s);
+    return ok;
+}
+
+/* Wrong names should not cost a compilation. */
+static bool check_names(Cx *cx, const Options *o, const Graph *g)
+{
+    const char *path;
+    bool ok = true;
+    for (int i = 0; i < o->n[OPT_OUTPUT]; i++)
+        ok &= binding_find(cx, o->value[OPT_OUTPUT][i], g->outputs, g->n_outputs, "output",
+                           &path) >= 0;
+    return ok;
+}
+
+static bool run_model(Cx *cx, const Options *o, bool interpret)
+{
+    Pipeline p;
+    Weights *w;
+    int64_t batch;
+    if (!pipeline_compile(&p, cx, o, &w))
+        return false;
+    bool ok = check_names(cx, o, p.graph);
+    void **io = tensors_make(cx, o, p.graph, &batch);
+    ok = ok && io;
+    if (ok)
+        ok = interpret ? run_interpreter(&p, w, io, batch) : run_code(&p, w, o, io, batch);
+    weights_close(w);
+    return ok && give_results(cx, o, p.graph, io, batch);
+}
+
+int cmd_run(Cx *cx, const Options *o)
+{
+    static const char *const backends[] = {"c", "interp"};
+    int backend = option_word(cx, o, OPT_BACKEND, backends, 2);
+    if (!o->n[OPT_OUTPUT] && !o->n[OPT_TOP]) {
+        diag_error(cx->diags, NO_PLACE, "E0004", "run needs --output or --top");
+        diag_help(cx->diags, "write the results with -o FILE.npy or print the largest with --top 5");
+    }
+    if (diags_error_count(cx->diags) > 0 || !run_model(cx, o, backend == 1))
+        return status_of_errors(cx->diags);
+    return STATUS_OK;
+}

@@ -1,0 +1,306 @@
+/* net2c verify: generated code against the operators' own definitions.
+ *
+ *     layers       kernel  rel. L2   backward  max abs
+ *     conv1+relu1  conv1   1.21e-07  8.40e-08  1.91e-06  ok
+ *
+ * The reference is the same groups lowered to their naive nests in double precision, without any
+ * optional pass. It runs three times. First each step is compared and its result then replaced by
+ * the generated code's own, so that every layer is judged on the inputs it really had. Then from
+ * the network's inputs to its outputs, undisturbed. Last with all weights and values made positive,
+ * which gives each element the size of what was summed up in it: an error divided by that is the
+ * backward error, which cancellation does not inflate.
+ *
+ * contract: both errors of a layer, and the relative L2 of an output, are at most --tolerance, or
+ * the exit status is 3. A NaN is equal to a NaN only. Of a batch, the first item is verified.
+ */
+#include "driver/driver.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Layer {
+    int64_t n;
+    const char *name, *kernel;
+    float *got;                    /* by the generated code */
+    double *want, *size;           /* by the reference; what was summed up */
+    double relative, backward, absolute;
+} Layer;
+
+typedef struct Verify {
+    Cx *cx;
+    const Options *options;
+    Pipeline code, reference;
+    Weights *weights;
+    int n_inputs, n_outputs;
+    Layer *layer;                  /* one a step, then one a network output */
+    int n_steps;
+    float **io;                    /* of the generated code */
+    double **wide;                 /* of the reference */
+    bool positive;                 /* the reference's last run */
+    double tolerance;
+} Verify;
+
+static const Value *output_value(const Module *m, unsigned step)
+{
+    int at = step_output(&m->step[step]);
+    return at < 0 ? NULL : m->step[step].arg[at];
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static int capture(void *user, unsigned step, int phase, const void *data, size_t bytes)
+{
+    const Verify *v = user;
+    (void)bytes;
+    if (phase == N2C_STEP_END)
+        buffer_unpack(&output_value(v->code.module, step)->shape, data, v->layer[step].got);
+    return 0;
+}
+
+/* Takes the reference's result and puts the generated code's in its place. The memory is the
+ * caller's arena or output, so it may be written between two steps. */
+static int exchange(void *user, unsigned step, int phase, const void *data, size_t bytes)
+{
+    const Verify *v = user;
+    Layer *l = &v->layer[step];
+    (void)bytes;
+    if (phase != N2C_STEP_END)
+        return 0;
+    double *result = (double *)(uintptr_t)data;
+    memcpy(v->positive ? l->size : l->want, result, (size_t)l->n * sizeof *result);
+    for (int64_t i = 0; i < l->n; i++)
+        result[i] = v->positive ? fabs((double)l->got[i]) : (double)l->got[i];
+    return 0;
+}
+
+static bool run_code(Verify *v)
+{
+    const n2c_exec exec = {.on_step = capture, .user = v};
+    Session *s = session_open(&v->code, v->weights, v->options);
+    if (!s)
+        return false;
+    progress("running");
+    bool ok = session_run(s, (void *const *)v->io, 1, &exec);
+    session_close(s);
+    return ok;
+}
+
+static void fill_inputs(const Verify *v)
+{
+    const Graph *g = v->code.graph;
+    for (int i = 0; i < g->n_inputs; i++)
+        for (int64_t k = 0; k < shape_count(&g->inputs[i]->shape); k++)
+            v->wide[i][k] = v->positive ? fabs((double)v->io[i][k]) : (double)v->io[i][k];
+}
+
+static void make_positive(Verify *v, Session *s)
+{
+    int64_t begin = blob_body_offset(v->reference.module);
+    double *w = (double *)(uintptr_t)(s->blob.data + begin);
+    for (int64_t i = 0; i < blob_body_bytes(v->reference.module) / (int64_t)sizeof *w; i++)
+        w[i] = fabs(w[i]);
+    v->positive = true;
+    fill_inputs(v);
+}
+
+static void keep_outputs(const Verify *v)
+{
+    for (int i = 0; i < v->n_outputs; i++) {
+        Layer *l = &v->layer[v->n_steps + i];
+        memcpy(l->want, v->wide[v->n_inputs + i], (size_t)l->n * sizeof(double));
+    }
+}
+
+static bool run_reference(Verify *v)
+{
+    const n2c_exec exec = {.on_step = exchange, .user = v};
+    void *const *io = (void *const *)v->wide;
+    progress("making the reference");
+    Session *s = session_open(&v->reference, v->weights, v->options);
+    if (!s)
+        return false;
+    fill_inputs(v);
+    progress("running the reference layer by layer");
+    bool ok = session_run(s, io, 1, &exec);
+    progress("running the reference end to end");
+    ok = ok && session_run(s, io, 1, NULL);
+    keep_outputs(v);
+    make_positive(v, s);
+    progress("running the reference on absolute values");
+    ok = ok && session_run(s, io, 1, &exec);
+    session_close(s);
+    return ok;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+static double larger(double a, double b)
+{
+    return b > a || isnan(b) ? b : a;
+}
+
+static void compare(Layer *l)
+{
+    double error = 0, norm = 0;
+    l->absolute = l->backward = 0;
+    for (int64_t i = 0; i < l->n; i++) {
+        double got = (double)l->got[i], want = l->want[i], away = fabs(got - want);
+        if ((isnan(got) && isnan(want)) || got == want)
+            away = 0;
+        else if (isnan(away))
+            away = HUGE_VAL;
+        double size = l->size ? larger(l->size[i], fabs(want)) : 0;
+        if (!isnan(want) && !isinf(want))
+            norm += want * want;
+        error += away * away;
+        l->absolute = larger(l->absolute, away);
+        if (away > 0 && l->size)
+            l->backward = larger(l->backward, away / size);
+    }
+    l->relative = error == 0 ? 0 : norm > 0 ? sqrt(error / norm) : HUGE_VAL;
+}
+
+static bool layer_ok(const Verify *v, const Layer *l)
+{
+    return l->relative <= v->tolerance && l->backward <= v->tolerance;
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+static void print_text(const Verify *v)
+{
+    Arena *a = v->cx->perm;
+    int width = 6, kernel = 6, bad = 0, n = v->n_steps + v->n_outputs;
+    for (int i = 0; i < n; i++) {
+        int length = (int)strlen(v->layer[i].name), other = (int)strlen(v->layer[i].kernel);
+        width = length > width ? length : width;
+        kernel = other > kernel ? other : kernel;
+    }
+    printf("%-*s  %-*s  %-9s %-9s %-9s\n", width, "layers", kernel, "kernel", "rel. L2",
+           "backward", "max abs");
+    for (int i = 0; i < n; i++) {
+        const Layer *l = &v->layer[i];
+        bool ok = layer_ok(v, l);
+        bad += !ok;
+        printf("%-*s  %-*s  %-9s %-9s %-9s %s\n", width, l->name, kernel, l->kernel,
+               figure_short(a, l->relative), l->size ? figure_short(a, l->backward) : "-",
+               figure_short(a, l->absolute), ok ? "ok" : "FAIL");
+    }
+    printf("%d of %d differ by more than %s\n", bad, n, figure_short(a, v->tolerance));
+}
+
+/* JSON has no infinity: an error that is none of a number is null. */
+static const char *json_figure(const Verify *v, double x)
+{
+    return isfinite(x) ? figure_short(v->cx->perm, x) : "null";
+}
+
+static void print_json(const Verify *v)
+{
+    Str s = str_new(v->cx->perm);
+    str_printf(&s, "{\"tolerance\": %s, \"layers\": [", json_figure(v, v->tolerance));
+    for (int i = 0; i < v->n_steps + v->n_outputs; i++) {
+        const Layer *l = &v->layer[i];
+        str_add(&s, i ? ",\n  {\"name\": " : "\n  {\"name\": ");
+        json_quote(&s, l->name);
+        str_add(&s, ", \"kernel\": ");
+        json_quote(&s, l->kernel);
+        str_printf(&s, ", \"relative_l2\": %s, \"backward\": %s, \"max_abs\": %s, \"ok\": %s}",
+                   json_figure(v, l->relative), json_figure(v, l->backward),
+                   json_figure(v, l->absolute), layer_ok(v, l) ? "true" : "false");
+    }
+    str_add(&s, "\n]}\n");
+    fputs(s.data, stdout);
+}
+
+/* ---- the verb -------------------------------------------------------------------------------- */
+
+/* "net.yaml:21 conv3+relu3" -> "conv3+relu3" */
+static const char *layers_of(const Kernel *k)
+{
+    const char *space = k->origin ? strchr(k->origin, ' ') : NULL;
+    return space ? space + 1 : k->name;
+}
+
+static void make_layer(Verify *v, Layer *l, int64_t n, bool sized)
+{
+    l->n = n;
+    l->want = NEW_ARRAY(v->cx->perm, double, n);
+    l->size = sized ? NEW_ARRAY(v->cx->perm, double, n) : NULL;
+}
+
+static void make_layers(Verify *v)
+{
+    const Module *m = v->code.module;
+    const Graph *g = v->code.graph;
+    v->layer = NEW_ARRAY(v->cx->perm, Layer, m->n_steps + g->n_outputs);
+    v->n_steps = m->n_steps;
+    for (int i = 0; i < m->n_steps; i++) {
+        const Value *out = output_value(m, (unsigned)i);
+        make_layer(v, &v->layer[i], out ? buffer_logical_elements(&out->shape) : 0, true);
+        v->layer[i].got = NEW_ARRAY(v->cx->perm, float, v->layer[i].n);
+        v->layer[i].kernel = m->step[i].kernel->name;
+        v->layer[i].name = layers_of(m->step[i].kernel);
+    }
+    for (int i = 0; i < g->n_outputs; i++) {
+        Layer *l = &v->layer[m->n_steps + i];
+        make_layer(v, l, shape_count(&g->outputs[i]->shape), false);
+        l->got = v->io[g->n_inputs + i];
+        l->name = g->outputs[i]->name;
+        l->kernel = "(output)";
+    }
+    v->wide = NEW_ARRAY(v->cx->perm, double *, g->n_inputs + g->n_outputs);
+    for (int i = 0; i < g->n_inputs + g->n_outputs; i++) {
+        const Tensor *t = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
+        v->wide[i] = NEW_ARRAY(v->cx->perm, double, shape_count(&t->shape));
+    }
+}
+
+/* Both modules must have the same steps, or comparing them means nothing. */
+static bool same_steps(const Verify *v)
+{
+    const Module *m = v->code.module, *r = v->reference.module;
+    bool same = m->n_steps == r->n_steps;
+    for (int i = 0; same && i < m->n_steps; i++) {
+        const Value *a = output_value(m, (unsigned)i), *b = output_value(r, (unsigned)i);
+        same = a && b && buffer_logical_elements(&a->shape) == buffer_elements(&b->shape);
+    }
+    if (!same)
+        diag_error(v->cx->diags, NO_PLACE, "E0965",
+                   "internal error: the reference has other steps than the generated code");
+    return same;
+}
+
+static bool verify(Verify *v)
+{
+    int64_t batch;
+    v->io = (float **)tensors_make(v->cx, v->options, v->code.graph, &batch);
+    if (!v->io)
+        return false;
+    make_layers(v);
+    return run_code(v) && pipeline_reference(&v->code, &v->reference) && same_steps(v) &&
+           run_reference(v);
+}
+
+int cmd_verify(Cx *cx, const Options *o)
+{
+    Verify v = {.cx = cx, .options = o, .tolerance = option_number(o, OPT_TOLERANCE, 1e-6)};
+    if (!pipeline_compile(&v.code, cx, o, &v.weights))
+        return status_of_errors(cx->diags);
+    v.n_inputs = v.code.graph->n_inputs;
+    v.n_outputs = v.code.graph->n_outputs;
+    bool ok = verify(&v);
+    weights_close(v.weights);
+    if (!ok)
+        return status_of_errors(cx->diags);
+    for (int i = 0; i < v.n_steps + v.n_outputs; i++) {
+        compare(&v.layer[i]);
+        ok = ok && layer_ok(&v, &v.layer[i]);
+    }
+    if (o->n[OPT_JSON])
+        print_json(&v);
+    else
+        print_text(&v);
+    return ok ? STATUS_OK : STATUS_MISMATCH;
+}

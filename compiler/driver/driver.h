@@ -1,0 +1,171 @@
+/* driver: the command line. One file a verb, one table of options, one pipeline.
+ *
+ * stdout carries results only; talk and messages go to stderr. Verbs report through Cx.diags and
+ * return an exit status; main prints the messages. The codes of the messages decide the status of
+ * a failure (status_of_errors), so that no verb has to.
+ */
+#ifndef NET2C_DRIVER_H
+#define NET2C_DRIVER_H
+
+#include "emit/emit.h"
+#include "front/front.h"
+#include "lower/lower.h"
+#include "net2c_rt.h"
+#include "passes/passes.h"
+
+typedef enum {
+    STATUS_OK = 0,
+    STATUS_INPUT = 1,              /* errors in the user's files */
+    STATUS_USAGE = 2,              /* E00xx: in the command line */
+    STATUS_MISMATCH = 3,           /* verify */
+    STATUS_ENVIRONMENT = 5,        /* no memory, no C compiler, cannot write */
+    STATUS_INTERNAL = 70           /* E09xx */
+} Status;
+
+int status_of_errors(const Diags *d);
+
+/* ---- options -------------------------------------------------------------------------------- */
+typedef enum {
+#define VERB(id, name, function, arguments, minimum, maximum, summary) VERB_##id,
+#include "driver/options.def"
+    VERB_COUNT
+} VerbId;
+
+typedef enum {
+#define OPTION(id, name, letter, kind, value, verbs, needed, help) OPT_##id,
+#include "driver/options.def"
+    OPT_COUNT
+} OptId;
+
+typedef struct Options {
+    VerbId verb;
+    const char *argument[2];
+    int n_arguments;
+    int n[OPT_COUNT];              /* values given; of a flag: how often */
+    const char **value[OPT_COUNT];
+} Options;
+
+#define VERB(id, name, function, arguments, minimum, maximum, summary) \
+    int function(Cx *cx, const Options *o);
+#include "driver/options.def"
+
+/* false: reported, codes E0001..E0009. */
+bool options_parse(Cx *cx, int argc, char **argv, Options *out);
+int options_run(Cx *cx, const Options *o);                   /* the verb's function */
+const char *option_text(const Options *o, OptId id, const char *fallback);
+int64_t option_count(const Options *o, OptId id, int64_t fallback);
+double option_number(const Options *o, OptId id, double fallback);
+/* The command line's own errors: "unknown pass 'tiel'" with the nearest of n names. */
+void usage_unknown(Cx *cx, const char *what, const char *word, const char *const *names, int n);
+/* An option of the form word|word: which of the n it is; -1: reported. */
+int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, int n);
+
+/* ---- progress: what takes over a second says so on stderr ----------------------------------- */
+void progress_start(const Options *o);
+void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* a new phase */
+void progress_end(void);
+
+/* Measured numbers as text: with so many decimals; with three digits and an exponent. */
+const char *figure_fixed(Arena *a, double v, int decimals);
+const char *figure_short(Arena *a, double v);
+
+/* ---- pipeline ------------------------------------------------------------------------------- */
+typedef struct Pipeline {          /* a model on its way to loops */
+    Cx *cx;
+    PassCx pass_cx;
+    PassRun run;
+    const PassDef **pass;          /* in order */
+    int n_passes;
+    ScalarType type;
+    Graph *graph;
+    Module *module;
+} Pipeline;
+
+bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
+bool pipeline_graph(Pipeline *p);                                  /* graph passes */
+bool pipeline_lower(Pipeline *p);                                  /* graph -> module */
+bool pipeline_module(Pipeline *p);                                 /* kernel and module passes */
+/* The whole way for a verb with a model and weights: load, check, compile. */
+bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
+/* The reference of p's finished graph: same groups, operators' nests without any optional pass,
+ * in doubles. Takes the layout labels off p->graph. */
+bool pipeline_reference(Pipeline *p, Pipeline *reference);
+
+/* ---- weights, generated files and running them ----------------------------------------------- */
+/* The files of a module: blob at BASE.n2w, texts at BASE.c, BASE.h and, if json, BASE.json. All
+ * appear or none. Their sizes in bytes, in the order c h n2w json. */
+typedef struct CodeFiles {
+    const char *path[4];
+    uint64_t bytes[4];
+    int n;
+} CodeFiles;
+bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base, bool json,
+                CodeFiles *out);
+
+typedef struct Session {           /* generated code, compiled and loaded */
+    Cx *cx;
+    const Module *module;
+    CcModule *cc;
+    Bytes blob;                    /* mapped, private to this process */
+    struct {
+        const void *weights;
+        uint32_t isa;
+    } model;                       /* as in the generated header */
+    n2c_status (*run)(const void *model, const void *io, size_t batch, void *arena,
+                      const n2c_exec *exec);
+    void *arena;
+} Session;
+
+/* cc, cflags: NULL for the defaults. NULL: reported. */
+Session *session_open(Pipeline *p, const Weights *w, const Options *o);
+/* io: inputs, then outputs, as in the generated struct. */
+bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
+void session_close(Session *s);
+
+/* ---- tensors in and out ------------------------------------------------------------------------ */
+typedef struct Npy {
+    Shape shape;                   /* batch axis included, a number */
+    const float *data;
+} Npy;
+bool npy_read(Cx *cx, const char *path, Npy *out);            /* float32, C order, little-endian */
+bool npy_write(Cx *cx, const char *path, const Npy *npy);
+
+typedef struct ImageOptions {
+    double mean[3], std[3];
+} ImageOptions;
+bool image_options(Cx *cx, const Options *o, ImageOptions *out);
+/* A picture as planes of c (1 or 3) channels, h x w: scaled to cover them, cut around the middle,
+ * normalised. NULL: reported. */
+float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
+                  const ImageOptions *o);
+
+/* "name=path" or "path" for a network with one such tensor: which of the n; -1: reported. */
+int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const char *what,
+                 const char **path);
+/* Memory for all inputs and outputs, the inputs filled from --input, or at random where the verb
+ * does without. Their number is inputs + outputs of the graph. NULL: reported. */
+void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);
+
+/* Elements of the tensor in a buffer's memory, in logical order, without halo and slack. */
+int64_t buffer_logical_elements(const Buffer *b);
+void buffer_unpack(const Buffer *b, const void *data, void *out);
+
+/* ---- checks of opt ----------------------------------------------------------------------------- */
+/* What a pass left, or lowering: one of the three is set. */
+typedef struct Ir {
+    const Graph *graph;
+    const Kernel *kernel;
+    const Module *module;
+} Ir;
+
+char *ir_text(Arena *a, Ir ir);
+/* Print, read back, print again: false and E0971 if the texts differ. `after` names the pass. */
+bool text_check(Cx *cx, const char *after, Ir ir);
+
+/* Interprets on small integers and compares with what the pass before left: E0972. The first time
+ * it sees a graph, kernel or module it only remembers. */
+typedef struct ExecCheck ExecCheck;
+ExecCheck *exec_check_new(Cx *cx, const Row *row);
+bool exec_check(ExecCheck *x, const char *after, Ir ir);
+
+#endif

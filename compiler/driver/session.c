@@ -1,0 +1,150 @@
+/* session: generated code in this process: written to a private folder, compiled, loaded, bound.
+ *
+ *     Session *s = session_open(&pipeline, weights, options);
+ *     session_run(s, io, batch, NULL);
+ *     session_close(s);
+ *
+ * contract: the folder is gone when session_open returns; the weights stay mapped until
+ * session_close. The mapping is private and writable: changes are this process's own.
+ */
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef NET2C_INCLUDE_DIR
+#define NET2C_INCLUDE_DIR "/usr/local/include"
+#endif
+
+typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
+
+/* Where net2c_rt.h is: as told, in the tree that this program stands in, or as built. */
+static const char *include_folder(Cx *cx)
+{
+    static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
+                                         "/../include"};
+    const char *told = getenv("NET2C_RUNTIME");
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (told && *told)
+        return told;
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
+        const char *folder = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, beside[i]);
+        if (access(arena_printf(cx->temp, "%s/net2c_rt.h", folder), R_OK) == 0)
+            return folder;
+    }
+    return NET2C_INCLUDE_DIR;
+}
+
+static char *make_folder(Cx *cx)
+{
+    const char *base = getenv("TMPDIR");
+    char *folder = arena_printf(cx->perm, "%s/net2c.XXXXXX", base && *base ? base : "/tmp");
+    if (mkdtemp(folder))
+        return folder;
+    diag_error(cx->diags, NO_PLACE, "E0111", "cannot make the temporary folder '%s': %s", folder,
+               strerror(errno));
+    diag_help(cx->diags, "set TMPDIR to a folder with room for the weights");
+    return NULL;
+}
+
+static bool map_blob(Session *s, const char *path, size_t bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *data = fd < 0 ? MAP_FAILED
+                        : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (data == MAP_FAILED) {
+        diag_error(s->cx->diags, NO_PLACE, "E0111", "cannot map '%s': %s", path, strerror(error));
+        return false;
+    }
+    s->blob = (Bytes){data, bytes};
+    return true;
+}
+
+static bool check_status(Session *s, const char *what, n2c_status status)
+{
+    if (status == N2C_OK)
+        return true;
+    if (status == N2C_NO_CPU) {
+        diag_error(s->cx->diags, NO_PLACE, "E0116", "this CPU lacks the instruction set %s",
+                   s->module->row);
+        diag_help(s->cx->diags, "use --isa=scalar");
+    } else {
+        diag_error(s->cx->diags, NO_PLACE, "E0964",
+                   "internal error: %s of the generated code gave status %d", what, (int)status);
+    }
+    return false;
+}
+
+static void *find_function(Session *s, const char *suffix)
+{
+    const char *name = c_identifier(s->cx->temp, s->module->name);
+    return cc_symbol(s->cx, s->cc, arena_printf(s->cx->temp, "%s_%s", name, suffix));
+}
+
+static bool bind(Session *s)
+{
+    void *bind_symbol = find_function(s, "bind"), *run_symbol = find_function(s, "run");
+    BindFunction bind_weights;
+    if (!bind_symbol || !run_symbol)
+        return false;
+    memcpy(&bind_weights, &bind_symbol, sizeof bind_weights);
+    memcpy(&s->run, &run_symbol, sizeof s->run);
+    return check_status(s, "bind", bind_weights(&s->model, s->blob.data, s->blob.size));
+}
+
+/* Aligned for any vector the code may use. */
+static void *make_arena(Cx *cx, int64_t bytes)
+{
+    char *room = arena_alloc(cx->perm, (size_t)bytes + 64);
+    return room + (64 - (uintptr_t)room % 64) % 64;
+}
+
+Session *session_open(Pipeline *p, const Weights *w, const Options *o)
+{
+    Cx *cx = p->cx;
+    Session *s = NEW(cx->perm, Session);
+    CodeFiles files;
+    s->cx = cx;
+    s->module = p->module;
+    char *folder = make_folder(cx);
+    if (!folder)
+        return NULL;
+    bool ok = code_write(cx, p, w, arena_printf(cx->perm, "%s/net", folder), false, &files);
+    if (ok) {
+        progress("compiling C");
+        s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
+                             option_text(o, OPT_CFLAGS, NULL));
+        ok = s->cc && map_blob(s, files.path[2], files.bytes[2]) && bind(s);
+    }
+    for (int i = 0; i < files.n && files.path[i]; i++)
+        unlink(files.path[i]);
+    rmdir(folder);
+    if (!ok) {
+        session_close(s);
+        return NULL;
+    }
+    s->arena = make_arena(cx, p->module->arena_bytes);
+    return s;
+}
+
+bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec)
+{
+    return check_status(s, "run", s->run(&s->model, io, batch, s->arena, exec));
+}
+
+void session_close(Session *s)
+{
+    if (s->cc)
+        cc_unload(s->cc);
+    file_unmap(s->blob);
+}
