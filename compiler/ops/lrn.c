@@ -24,7 +24,7 @@ bool lrn_infer(Cx *cx, Node *n)
         op_error(cx, n, "beta", "E0609",
                  "beta %s is not supported yet; expected a multiple of 0.25 up to %d", beta.data,
                  MAX_BETA);
-        diag_help(cx->diags, "AlexNet and GoogLeNet have 0.75");
+        diag_help(cx->diags, "0.75 is what Krizhevsky et al. (2012) use");
         return false;
     }
     n->n_param = 0;

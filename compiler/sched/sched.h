@@ -18,6 +18,9 @@
 
 #define MAX_NEST_LOOPS 24
 #define MAX_STEPS 12
+#define MAX_FACTOR (INT64_C(1) << 40)    /* of a split, the largest extent there is */
+#define MAX_TILE 16384                   /* elements of a staged tile */
+#define MAX_COPIES 1024                  /* of a nest, by tails and borders */
 
 typedef struct NestLoop {
     const char *name;
@@ -32,6 +35,7 @@ typedef struct NestSplit {     /* from = outer * factor + inner. What factor doe
     const char *from, *outer, *inner;
     int64_t factor;
     bool pad;
+    bool whole;                /* nothing is left over, or padded */
 } NestSplit;
 
 typedef struct Nest {
@@ -61,8 +65,9 @@ int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests);
 /* How often each half runs for `extent` of the whole, and what is left over for copies. */
 void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *inner,
                    int64_t *rest);
-/* Rebuild the kernel's body from its nests, each with its tile staged. */
-void nests_apply(Kernel *k, Nest **nests, int n);
+/* Rebuild the kernel's body from its nests, each with its tile staged. false: tails and borders make
+ * more than MAX_COPIES copies of one. */
+bool nests_apply(Kernel *k, Nest **nests, int n);
 int nest_find_loop(const Nest *nest, const char *name);          /* position or -1 */
 /* Position of a loop, or of the outermost of those it was split into; its split's copies begin
  * there. */

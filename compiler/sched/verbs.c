@@ -30,20 +30,41 @@ static int find_loop(VerbCx *v, const Nest *nest, const char *name)
     return at;
 }
 
-/* The buffer with a zero border that the nest stores to along a loop, or NULL. */
-static const Buffer *stores_beside_zeros(const Nest *nest, const char *loop)
+/* Do the iterations past the end store where nothing else does, and where nothing must stay zero? */
+static bool check_padded_store(VerbCx *v, const Stmt *s, const Var *var)
 {
-    for (int i = nest->n_splits - 1; i >= 0; i--)
-        if (str_eq(nest->split[i].outer, loop) || str_eq(nest->split[i].inner, loop))
-            loop = nest->split[i].from;
-    for (int i = -2; i < nest->n_steps; i++) {
-        const Stmt *s = i == -2 ? nest->init : i == -1 ? nest->update : nest->step[i];
-        for (int v = 0; s && v < nest->n_vars; v++)
-            for (int d = 0; str_eq(nest->var[v]->name, loop) && d < s->n_index; d++)
-                if (s->buffer->dim[d].zero && index_coef(s->index[d], nest->var[v]))
-                    return s->buffer;
+    for (int d = 0; d < s->n_index; d++) {
+        if (index_coef(s->index[d], var) && s->buffer->dim[d].zero)
+            return refuse(v, "padding '%s' would write to the border of '%s', which must stay zero",
+                          var->name, s->buffer->name);
+        if (index_coef(s->index[d], var) && (s->index[d].n > 1 || index_coef(s->index[d], var) < 0))
+            return refuse(v, "padding '%s' would write to other elements of '%s', at %s", var->name,
+                          s->buffer->name, index_text(v->cx->temp, s->index[d]));
     }
-    return NULL;
+    return true;
+}
+
+/* Padding runs past the end of a whole loop, not of a part of it that others follow. */
+static bool check_padding(VerbCx *v, const Nest *nest, const char *loop)
+{
+    for (int i = nest->n_splits - 1; i >= 0; i--) {
+        const NestSplit *s = &nest->split[i];
+        if (str_eq(s->inner, loop) || (str_eq(s->outer, loop) && !s->whole))
+            return refuse(v, "padding '%s' would run into what comes after it in '%s'", loop,
+                          s->from);
+        if (str_eq(s->outer, loop))
+            loop = s->from;
+    }
+    for (int i = 0; i < nest->n_vars; i++) {
+        if (!str_eq(nest->var[i]->name, loop))
+            continue;
+        if (!check_padded_store(v, nest->init, nest->var[i]))
+            return false;
+        for (int k = 0; k < nest->n_steps; k++)
+            if (!check_padded_store(v, nest->step[k], nest->var[i]))
+                return false;
+    }
+    return true;
 }
 
 bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail)
@@ -52,7 +73,7 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
     if (at < 0)
         return false;
     NestLoop from = nest->loop[at];
-    if (factor < 1 || nest->n_loops == MAX_NEST_LOOPS || from.peel_lo || from.peel_hi)
+    if (factor < 1 || factor > MAX_FACTOR || nest->n_loops == MAX_NEST_LOOPS || from.peel_lo || from.peel_hi)
         return refuse(v, "cannot split '%s' by %lld", loop, (long long)factor);
     int64_t extent = from.extent;
     if (extent % factor != 0 && tail == TAIL_NONE)
@@ -60,13 +81,12 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
                       (long long)factor, (long long)(extent % factor), (long long)extent);
     if (tail == TAIL_PAD && from.reduction)
         return refuse(v, "'%s' is a reduction: padding it would add what is not there", loop);
-    const Buffer *b = extent % factor && tail == TAIL_PAD ? stores_beside_zeros(nest, loop) : NULL;
-    if (b)
-        return refuse(v, "padding '%s' would write to the border of '%s', which must stay zero",
-                      loop, b->name);
+    bool whole = extent % factor == 0, pad = tail == TAIL_PAD && !whole;
+    if (pad && !check_padding(v, nest, loop))
+        return false;
     NestSplit *s = &nest->split[nest->n_splits];
     *s = (NestSplit){from.name, arena_printf(nest->arena, "%s.o", from.name),
-                     arena_printf(nest->arena, "%s.i", from.name), factor, tail == TAIL_PAD};
+                     arena_printf(nest->arena, "%s.i", from.name), factor, pad, whole || pad};
     memmove(&nest->loop[at + 2], &nest->loop[at + 1],
             sizeof nest->loop[0] * (size_t)(nest->n_loops - at - 1));
     int64_t outer, inner, rest;

@@ -66,7 +66,7 @@ def main():
     torch.set_num_threads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     options = [a for a in sys.argv[1:] if a.startswith("--")]
-    networks = [a for a in sys.argv[1:] if not a.startswith("--")] or ["alexnet_small"]
+    networks = [a for a in sys.argv[1:] if not a.startswith("--")] or ["alexnet"]
     return 0 if all([compare(network, options) for network in networks]) else 1
 
 

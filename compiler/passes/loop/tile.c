@@ -1,10 +1,14 @@
 /* tile: restructure a naive kernel by its schedule, found by cost where none is given.
  *
- *   for oc < 32 { y[oc] = b[oc]; }                       for oc.o < 2 {
- *   for oc < 32 { for ic < 8 {                             local acc: f32[16];
- *     y[oc] = fma(x[ic], w[oc, ic], y[oc]); } }    =>      vector oc.i < 16 { acc[oc.i] = b[..]; }
- *                                                          for ic < 8 { vector oc.i < 16 { ... } }
- *                                                          vector oc.i < 16 { y[...] = acc[oc.i]; } }
+ *   for oc < 32 { y[oc] = b[oc]; }
+ *   for oc < 32, ic < 8 { y[oc] = fma(x[ic], w[oc, ic], y[oc]); }
+ *   =>
+ *   for oc.o < 2 {
+ *       local acc: f32[16];
+ *       vector oc.i < 16 { acc[oc.i] = b[16*oc.o + oc.i]; }
+ *       for ic < 8 { vector oc.i < 16 { acc[oc.i] = fma(x[ic], w[...], acc[oc.i]); } }
+ *       vector oc.i < 16 { y[16*oc.o + oc.i] = acc[oc.i]; }
+ *   }
  *
  * needs:  naive nests, logical accesses.
  * keeps:  meaning; every bit, unless the schedule names another order of sums.
