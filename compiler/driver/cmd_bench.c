@@ -124,24 +124,25 @@ static StepFigures step_figures(const Bench *b, int i)
 
 static void print_text(const Bench *b)
 {
-    Cx *cx = b->cx;
+    Arena *a = b->cx->perm;
     if (b->step) {
         printf("%-24s %10s %9s %8s\n", "kernel", "ms", "GFLOP/s", "GB/s");
         for (int i = 0; i < b->module->n_steps; i++) {
             StepFigures f = step_figures(b, i);
-            printf("%-24s %10s %9s %8s\n", b->module->step[i].kernel->name, figure_fixed(cx->perm, f.ms, 4),
-                   figure_fixed(cx->perm, f.gflops, 1), figure_fixed(cx->perm, f.gbytes, 1));
+            printf("%-24s %10s %9s %8s\n", b->module->step[i].kernel->name,
+                   figure_fixed(a, f.ms, 4), figure_fixed(a, f.gflops, 1),
+                   figure_fixed(a, f.gbytes, 1));
         }
     }
     printf("min %s ms  median %s ms  p90 %s ms  (%d runs, batch %lld, 1 thread)\n",
-           figure_fixed(cx->perm, b->whole[0], 3), figure_fixed(cx->perm, median(b->whole, b->runs), 3),
-           figure_fixed(cx->perm, percentile(b->whole, b->runs, 0.9), 3), b->runs, (long long)b->batch);
+           figure_fixed(a, b->whole[0], 3), figure_fixed(a, median(b->whole, b->runs), 3),
+           figure_fixed(a, percentile(b->whole, b->runs, 0.9), 3), b->runs, (long long)b->batch);
 }
 
 static void print_json(const Bench *b, const Options *o)
 {
-    Cx *cx = b->cx;
-    Str s = str_new(cx->perm);
+    Arena *a = b->cx->perm;
+    Str s = str_new(a);
     str_add(&s, "{\"network\": ");
     json_quote(&s, b->module->name);
     str_add(&s, ", \"isa\": ");
@@ -149,8 +150,8 @@ static void print_json(const Bench *b, const Options *o)
     str_add(&s, ", \"cc\": ");
     json_quote(&s, option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
-               figure_fixed(cx->perm, b->whole[0], 6), figure_fixed(cx->perm, median(b->whole, b->runs), 6),
-               figure_fixed(cx->perm, percentile(b->whole, b->runs, 0.9), 6), b->runs);
+               figure_fixed(a, b->whole[0], 6), figure_fixed(a, median(b->whole, b->runs), 6),
+               figure_fixed(a, percentile(b->whole, b->runs, 0.9), 6), b->runs);
     str_printf(&s, " \"threads\": 1, \"batch\": %lld, \"arena_bytes\": %lld,\n \"layers\": [",
                (long long)b->batch, (long long)b->module->arena_bytes);
     for (int i = 0; i < b->module->n_steps; i++) {
@@ -161,9 +162,9 @@ static void print_json(const Bench *b, const Options *o)
         str_add(&s, ", \"origin\": ");
         json_quote(&s, step->kernel->origin ? step->kernel->origin : "");
         str_printf(&s, ", \"median_ms\": %s, \"min_ms\": %s, \"flops\": %lld, \"gflops\": %s"
-                       ", \"gbytes_per_s\": %s}", figure_fixed(cx->perm, f.ms, 6),
-                   figure_fixed(cx->perm, b->step[i][0], 6), (long long)step->kernel->flops,
-                   figure_fixed(cx->perm, f.gflops, 3), figure_fixed(cx->perm, f.gbytes, 3));
+                       ", \"gbytes_per_s\": %s}", figure_fixed(a, f.ms, 6),
+                   figure_fixed(a, b->step[i][0], 6), (long long)step->kernel->flops,
+                   figure_fixed(a, f.gflops, 3), figure_fixed(a, f.gbytes, 3));
     }
     str_add(&s, "\n ]}\n");
     fputs(s.data, stdout);

@@ -7,28 +7,8 @@
  */
 #include "driver/driver.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* "out/a/net" -> out and out/a. */
-static bool make_folders(Cx *cx, const char *base)
-{
-    char *path = arena_strdup(cx->perm, base);
-    for (char *p = path + 1; *path && *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            diag_error(cx->diags, NO_PLACE, "E0105", "cannot make the folder '%s': %s", path,
-                       strerror(errno));
-            return false;
-        }
-        *p = '/';
-    }
-    return true;
-}
 
 static void print_files(const CodeFiles *files)
 {
@@ -54,7 +34,7 @@ int cmd_compile(Cx *cx, const Options *o)
     const char *base = option_text(o, OPT_OUTPUT, "");
     if (!check_base(cx, base) || !pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
-    bool ok = make_folders(cx, base) && code_write(cx, &p, w, base, true, &files);
+    bool ok = code_write(cx, &p, w, base, true, &files);
     weights_close(w);
     if (!ok)
         return status_of_errors(cx->diags);

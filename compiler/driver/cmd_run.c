@@ -154,7 +154,7 @@ int cmd_run(Cx *cx, const Options *o)
     int backend = option_word(cx, o, OPT_BACKEND, backends, 2);
     if (!o->n[OPT_OUTPUT] && !o->n[OPT_TOP]) {
         diag_error(cx->diags, NO_PLACE, "E0004", "run needs --output or --top");
-        diag_help(cx->diags, "write the results with -o FILE.npy or print the largest with --top 5");
+        diag_help(cx->diags, "write results with -o FILE.npy or print the largest with --top 5");
     }
     if (diags_error_count(cx->diags) > 0 || !run_model(cx, o, backend == 1))
         return status_of_errors(cx->diags);

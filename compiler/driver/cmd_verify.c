@@ -207,7 +207,8 @@ static void print_json(const Verify *v)
         str_add(&s, ", \"kernel\": ");
         json_quote(&s, l->kernel);
         str_printf(&s, ", \"relative_l2\": %s, \"backward\": %s, \"max_abs\": %s, \"ok\": %s}",
-                   json_figure(v, l->relative), json_figure(v, l->backward),
+                   json_figure(v, l->relative),
+                   l->size ? json_figure(v, l->backward) : "null",
                    json_figure(v, l->absolute), layer_ok(v, l) ? "true" : "false");
     }
     str_add(&s, "\n]}\n");

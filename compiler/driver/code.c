@@ -2,13 +2,16 @@
  *
  *     out/net -> out/net.c out/net.h out/net.n2w out/net.json
  *
- * contract: all are written in full beside their targets before the first takes its name, the
- * weights first, since they are what a full disk hits. The command in their first lines holds the
- * options that decide the result, no paths: the same bytes in any folder.
+ * contract: missing folders are made. All files are written in full beside their targets before the
+ * first takes its name, the weights first, since they are what a full disk hits. The command in
+ * their first lines holds the options that decide the result, no paths: any folder gives the same
+ * bytes.
  */
 #include "driver/driver.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef NET2C_VERSION
@@ -90,6 +93,24 @@ static bool commit_all(OutFile *file[], const CodeFiles *out)
     return true;
 }
 
+/* "out/a/net" -> out and out/a. */
+static bool make_folders(Cx *cx, const char *base)
+{
+    char *path = arena_strdup(cx->perm, base);
+    for (char *p = path + 1; *path && *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+            diag_error(cx->diags, NO_PLACE, "E0105", "cannot make the folder '%s': %s", path,
+                       strerror(errno));
+            return false;
+        }
+        *p = '/';
+    }
+    return true;
+}
+
 static bool open_all(Cx *cx, OutFile *file[], const CodeFiles *out)
 {
     for (int i = 0; i < out->n; i++) {
@@ -119,7 +140,7 @@ bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base, b
                                 : (uint64_t)(blob_body_offset(p->module) +
                                              blob_body_bytes(p->module));
     }
-    if (!open_all(cx, file, out))
+    if (!make_folders(cx, base) || !open_all(cx, file, out))
         return false;
     bool ok = write_blob(cx, p, w, file[2], files.model_hash);
     for (int i = 0; i < out->n; i++)

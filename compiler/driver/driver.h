@@ -122,7 +122,7 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
 void session_close(Session *s);
 
-/* ---- tensors in and out ------------------------------------------------------------------------ */
+/* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {
     Shape shape;                   /* batch axis included, a number */
     const float *data;
@@ -150,7 +150,7 @@ void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);
 int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
-/* ---- checks of opt ----------------------------------------------------------------------------- */
+/* ---- checks of opt --------------------------------------------------------------------------- */
 /* What a pass left, or lowering: one of the three is set. */
 typedef struct Ir {
     const Graph *graph;

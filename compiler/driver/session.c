@@ -20,6 +20,8 @@
 #define NET2C_INCLUDE_DIR "/usr/local/include"
 #endif
 
+#define STEM "net"                 /* of the files */
+
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
 /* Where net2c_rt.h is: as told, in the tree that this program stands in, or as built. */
@@ -109,32 +111,56 @@ static void *make_arena(Cx *cx, int64_t bytes)
     return room + (64 - (uintptr_t)room % 64) % 64;
 }
 
+static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
+{
+    Cx *cx = p->cx;
+    CodeFiles files;
+    if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), false, &files))
+        return false;
+    progress("compiling C");
+    s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
+                         option_text(o, OPT_CFLAGS, NULL));
+    s->arena = make_arena(cx, p->module->arena_bytes);
+    return s->cc && map_blob(s, files.path[2], files.bytes[2]) && bind(s);
+}
+
+static void remove_folder(const char *folder)
+{
+    static const char *const names[] = {STEM ".c", STEM ".h", STEM ".n2w"};
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && i < sizeof names / sizeof names[0]; i++)
+        unlinkat(fd, names[i], 0);
+    if (fd >= 0)
+        close(fd);
+    rmdir(folder);
+}
+
 Session *session_open(Pipeline *p, const Weights *w, const Options *o)
 {
     Cx *cx = p->cx;
     Session *s = NEW(cx->perm, Session);
-    CodeFiles files;
+    jmp_buf outer;
     s->cx = cx;
     s->module = p->module;
-    char *folder = make_folder(cx);
+    const char *folder = make_folder(cx);
     if (!folder)
         return NULL;
-    bool ok = code_write(cx, p, w, arena_printf(cx->perm, "%s/net", folder), false, &files);
-    if (ok) {
-        progress("compiling C");
-        s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
-                             option_text(o, OPT_CFLAGS, NULL));
-        ok = s->cc && map_blob(s, files.path[2], files.bytes[2]) && bind(s);
-    }
-    for (int i = 0; i < files.n && files.path[i]; i++)
-        unlink(files.path[i]);
-    rmdir(folder);
-    if (!ok) {
+    /* The folder goes also when memory runs out on the way. */
+    memcpy(&outer, &cx->out_of_memory, sizeof outer);
+    if (cx_guard(cx)) {
+        while (cx->open_files)
+            out_discard(cx->open_files);
+        remove_folder(folder);
         session_close(s);
-        return NULL;
+        longjmp(outer, 1);
     }
-    s->arena = make_arena(cx, p->module->arena_bytes);
-    return s;
+    bool ok = load(s, p, w, o, folder);
+    memcpy(&cx->out_of_memory, &outer, sizeof outer);
+    remove_folder(folder);
+    if (ok)
+        return s;
+    session_close(s);
+    return NULL;
 }
 
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec)

@@ -54,7 +54,8 @@ static bool parse_storage_index(Parser *p, int rank, StorageDim *s)
     if (p->token.kind != TOKEN_NAME || word[0] != 'd' || !parse_i64(word + 1, &dim) || dim < 0)
         return parser_expected(p, "a dimension (d0, d1, ...)");
     if (dim >= rank)
-        return parser_fail(p, p->token.place, "E0509", "there are only %d dimensions", rank);
+        return parser_fail(p, p->token.place, "E0509",
+                           "there is no dimension %s: the rank is %d", word, rank);
     s->dim = (int)dim;
     parser_advance(p);
     bool minus = token_is(&p->token, "-");
@@ -292,7 +293,7 @@ static bool parse_block(Parser *p, Body *body)
 
     while (!accept_punct(p, "}")) {
         if (p->token.kind == TOKEN_END || p->token.kind == TOKEN_BAD)
-            return parser_expected(p, "}");
+            return parser_expected(p, "'}'");
         int loops = p->loops;
         Stmt *s = parse_stmt(p);
         p->loops = loops;

@@ -73,6 +73,11 @@ bool parser_expected(Parser *p, const char *what)
     }
 }
 
+static bool expected_word(Parser *p, const char *word)
+{
+    return parser_expected(p, arena_printf(p->cx->temp, "'%s'", word));
+}
+
 bool token_is(const Token *t, const char *punct)
 {
     return t->kind == TOKEN_PUNCT && strcmp(t->text, punct) == 0;
@@ -101,12 +106,12 @@ bool accept_word(Parser *p, const char *word)
 
 bool expect_punct(Parser *p, const char *punct)
 {
-    return accept_punct(p, punct) || parser_expected(p, punct);
+    return accept_punct(p, punct) || expected_word(p, punct);
 }
 
 bool expect_word(Parser *p, const char *word)
 {
-    return accept_word(p, word) || parser_expected(p, word);
+    return accept_word(p, word) || expected_word(p, word);
 }
 
 bool expect_name(Parser *p, const char *what, const char **out)

@@ -203,8 +203,13 @@ static void verify_bounds(Verify *v, const Buffer *b, int dim, Index x, int64_t 
     if (!verify_index_vars(v, x))
         return;
     index_range(x, &lo, &hi);
-    for (const CondScope *c = v->conds; c != NULL && (lo < first || hi > last); c = c->outer)
+    for (const CondScope *c = v->conds; c != NULL && (lo < first || hi > last); c = c->outer) {
+        int64_t min, max;
+        index_range(c->cond->index, &min, &max);
+        if (max < 0 || min >= c->cond->extent)
+            return;
         range_narrow(a, x, c->cond, &lo, &hi);
+    }
     if ((lo >= first && hi <= last) || lo > hi)
         return;
     verify_error(v, "E0911", "index %d of '%s', %s, is %lld..%lld, outside %lld..%lld", dim,

@@ -230,6 +230,16 @@ static bool group_lower(Lower *l, const Group *g, Step *step)
     return !gc.failed;
 }
 
+/* Before they are used, so that each wrong label is reported once. */
+static bool layouts_check(Cx *cx, const Graph *g, int64_t batch)
+{
+    bool ok = true;
+    Buffer shape;
+    for (int i = 0; i < g->n_nodes; i++)
+        ok = layout_parse(cx, g->nodes[i]->out, batch, &shape) && ok;
+    return ok;
+}
+
 Module *lower_graph(Cx *cx, Arena *a, const Graph *g, const LowerOptions *o)
 {
     Lower l = {.cx = cx, .arena = a, .graph = g, .options = o};
@@ -245,6 +255,8 @@ Module *lower_graph(Cx *cx, Arena *a, const Graph *g, const LowerOptions *o)
     l.value_names = map_new(a);
     l.tensor_value = map_new(a);
     l.weight_value = map_new(a);
+    if (!layouts_check(cx, g, o->batch))
+        return NULL;
     values_public(&l);
     int n = groups_of_graph(&l, &group);
     if (n < 0)

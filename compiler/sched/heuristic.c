@@ -15,23 +15,28 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_LOADS 8
+#define MAX_LOADS 8                    /* nests with more of anything keep their loops */
+#define MAX_ACCESSES 64
+#define MAX_VARS 10
+#define MAX_PACKED 6                   /* dimensions of weights that are packed */
 
 typedef struct Access {
     const Buffer *buffer;
     const Index *index;
+    bool store;
 } Access;
 
 typedef struct Problem {
     Arena *arena;
     const Nest *nest;
     const Row *row;
-    Access all[64];                    /* every access of the nest */
+    Access all[MAX_ACCESSES];          /* every access of the nest */
     int n_all;
     const Expr *load[MAX_LOADS];       /* of the update, without the accumulator */
     int n_loads;
-    int64_t turns, elements;           /* products of the reduction and the spatial extents */
-    int64_t weight_bytes;              /* read by the update, per copy of the whole nest */
+    double turns, elements;            /* products of the reduction and the spatial extents */
+    double weight_bytes;               /* read by the update, per copy of the whole nest */
+    bool simple;                       /* all of it is here, and its loops may be reordered */
 } Problem;
 
 typedef struct Tile {
@@ -42,30 +47,40 @@ typedef struct Tile {
     int copies;
 } Tile;
 
+static void collect_access(Problem *p, Access x)
+{
+    if (p->n_all < MAX_ACCESSES)
+        p->all[p->n_all++] = x;
+    else
+        p->simple = false;
+}
+
 static void collect_load(void *user, const Expr *e)
 {
-    Problem *p = user;
-    if (e->kind == EXPR_LOAD && p->n_all < 64)
-        p->all[p->n_all++] = (Access){e->buffer, e->index};
+    if (e->kind == EXPR_LOAD)
+        collect_access(user, (Access){e->buffer, e->index, false});
 }
 
 static void collect_stmt(Problem *p, const Stmt *s)
 {
     if (!s)
         return;
-    if (p->n_all < 64)
-        p->all[p->n_all++] = (Access){s->buffer, s->index};
+    collect_access(p, (Access){s->buffer, s->index, true});
     stmt_visit_exprs(s, collect_load, p);
 }
 
 static void collect_operand(void *user, const Expr *e)
 {
     Problem *p = user;
-    if (e->kind == EXPR_LOAD && e->buffer != p->nest->update->buffer && p->n_loads < MAX_LOADS) {
-        p->load[p->n_loads++] = e;
-        if (e->buffer->kind == BUF_WEIGHT)
-            p->weight_bytes += buffer_bytes(e->buffer);
+    if (e->kind != EXPR_LOAD || e->buffer == p->nest->update->buffer)
+        return;
+    if (p->n_loads == MAX_LOADS) {
+        p->simple = false;
+        return;
     }
+    p->load[p->n_loads++] = e;
+    if (e->buffer->kind == BUF_WEIGHT)
+        p->weight_bytes += (double)buffer_bytes(e->buffer);
 }
 
 static bool is_reduction(const Nest *nest, int var)
@@ -79,7 +94,8 @@ static bool is_reduction(const Nest *nest, int var)
 
 static Problem problem_of(Arena *a, const Nest *nest, const Row *row)
 {
-    Problem p = {.arena = a, .nest = nest, .row = row, .turns = 1, .elements = 1};
+    Problem p = {.arena = a, .nest = nest, .row = row, .turns = 1, .elements = 1,
+                 .simple = !nest->ordered && nest->n_vars <= MAX_VARS};
     collect_stmt(&p, nest->init);
     collect_stmt(&p, nest->update);
     for (int i = 0; i < nest->n_steps; i++)
@@ -87,7 +103,7 @@ static Problem problem_of(Arena *a, const Nest *nest, const Row *row)
     if (nest->update)
         stmt_visit_exprs(nest->update, collect_operand, &p);
     for (int i = 0; i < nest->n_vars; i++)
-        *(is_reduction(nest, i) ? &p.turns : &p.elements) *= nest->var[i]->extent;
+        *(is_reduction(nest, i) ? &p.turns : &p.elements) *= (double)nest->var[i]->extent;
     return p;
 }
 
@@ -114,30 +130,50 @@ static bool block_aligned(Index x, const Var *v, int64_t block)
     return ok;
 }
 
-static bool lane_contiguous(const Access *x, const Var *v, int lanes)
+/* Weights that only the update reads, once, are packed for it. */
+static bool is_packed(const Problem *p, const Buffer *b)
 {
-    int d = lane_dim(x, v);
+    int reads = 0, operands = 0;
+    for (int i = 0; i < p->n_all; i++)
+        reads += p->all[i].buffer == b;
+    for (int i = 0; i < p->n_loads; i++)
+        operands += p->load[i]->buffer == b;
+    return b->kind == BUF_WEIGHT && b->rank >= 2 && b->rank <= MAX_PACKED && reads == 1 &&
+           operands == 1;
+}
+
+static bool lane_contiguous(const Problem *p, const Access *x, const Var *v)
+{
+    int d = lane_dim(x, v), lanes = p->row->lanes;
     const Buffer *b = x->buffer;
     if (d == -1)
         return true;
     if (d < 0)
         return false;
-    if (b->kind == BUF_WEIGHT)                 /* a packed copy puts this dimension last */
+    if (is_packed(p, b))                       /* a packed copy puts this dimension last */
         return block_aligned(x->index[d], v, lanes);
     if (b->n_storage == 0)
         return d == b->rank - 1;
     const StorageDim *last = &b->storage[b->n_storage - 1];
     return last->dim == d && last->div == 1 &&
-           (last->mod == 0 || (last->mod % lanes == 0 && block_aligned(x->index[d], v, last->mod)));
+           (last->mod == 0 ||
+            (last->mod % lanes == 0 &&
+             block_aligned(index_offset(x->index[d], last->add), v, last->mod)));
 }
 
 /* May the lanes run past the end up to a whole vector? */
 static bool lane_has_slack(const Problem *p, const Var *v, int64_t over)
 {
     for (int i = 0; i < p->n_all; i++) {
-        int d = lane_dim(&p->all[i], v);
-        const Buffer *b = p->all[i].buffer;
-        if (d >= 0 && (b->dim[d].zero || (b->kind != BUF_WEIGHT && b->dim[d].hi < over)))
+        const Access *x = &p->all[i];
+        int d = lane_dim(x, v);
+        if (d < 0)
+            continue;
+        const Dim *dim = &x->buffer->dim[d];
+        int64_t min, max, end = dim->extent - 1;
+        index_range(x->index[d], &min, &max);
+        if (dim->zero || (x->store && (max != end || x->index[d].n > 1)) ||
+            (x->buffer->kind != BUF_WEIGHT && max + over > end + dim->hi))
             return false;
     }
     return true;
@@ -153,7 +189,7 @@ static bool can_be_lane(const Problem *p, int var)
             return false;
     bool used = false;
     for (int i = 0; i < p->n_all; i++) {
-        if (!lane_contiguous(&p->all[i], v, p->row->lanes))
+        if (!lane_contiguous(p, &p->all[i], v))
             return false;
         used |= lane_dim(&p->all[i], v) >= 0;
     }
@@ -182,7 +218,7 @@ static double turn_cycles(const Problem *p, const Tile *t, int64_t block, int64_
         if (p->load[i]->buffer->kind == BUF_WEIGHT && varies(p->load[i], lane))
             bytes += n * row->lanes * 4;
     }
-    double bandwidth = p->weight_bytes > row->l2_bytes * 4 ? row->memory_bytes_per_cycle
+    double bandwidth = p->weight_bytes > (double)row->l2_bytes * 4 ? row->memory_bytes_per_cycle
                                                            : row->l2_bytes_per_cycle;
     double cycles = (double)(block * points) / row->fma_issue;
     double port = loads / row->loads;
@@ -190,7 +226,7 @@ static double turn_cycles(const Problem *p, const Tile *t, int64_t block, int64_
         cycles = port;
     if (row->fma_latency > cycles)
         cycles = row->fma_latency;
-    if (p->weight_bytes > row->l1_bytes && bytes / bandwidth > cycles)
+    if (p->weight_bytes > (double)row->l1_bytes && bytes / bandwidth > cycles)
         cycles = bytes / bandwidth;
     return cycles + 0.15 * port + 0.5;
 }
@@ -209,13 +245,13 @@ static void tile_cost(const Problem *p, Tile *t)
         for (int j = 0; j < 2; j++) {
             if (!width[i] || !high[j] || !count[i] || !rows[j])
                 continue;
-            double once = (double)p->turns * turn_cycles(p, t, width[i], high[j]) +
+            double once = p->turns * turn_cycles(p, t, width[i], high[j]) +
                           2.0 * (double)(width[i] * high[j]) + 6;
             t->cycles += once * (double)(count[i] * rows[j]);
             t->copies++;
         }
-    t->cycles += (double)(scalars * point * p->turns);
-    t->cycles *= (double)(p->elements / (extent * point)) * (1 + 0.005 * t->copies);
+    t->cycles += (double)scalars * (double)point * p->turns;
+    t->cycles *= p->elements / ((double)extent * (double)point) * (1 + 0.005 * t->copies);
 }
 
 /* Accumulators, and twice the block's vectors: compilers load the next turn's early. */
@@ -269,16 +305,23 @@ static int64_t reduction_block(const Problem *p, int var)
     return 0;
 }
 
+/* The dimension of the weights that a reduction alone runs along, or -1. */
+static int reduction_dim(const Problem *p, const Access *x, int var, int lane)
+{
+    int d = is_reduction(p->nest, var) ? lane_dim(x, p->nest->var[var]) : -1;
+    return d >= 0 && d != lane && x->index[d].n == 1 ? d : -1;
+}
+
 /* The weights' layout follows the loops: lane blocks outside, reductions in order, lanes last. */
 static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *b,
                        const Index *index)
 {
     const Nest *nest = p->nest;
-    Access access = {b, index};
+    Access access = {b, index, false};
     int lane = lane_dim(&access, nest->var[t->lane]);
     int64_t width = t->block * p->row->lanes;
     bool placed[MAX_DIMS] = {false};
-    if (lane < 0 || b->rank < 2)
+    if (lane < 0)
         return;
     if (t->pad || !block_aligned(index[lane], nest->var[t->lane], width))
         width = p->row->lanes;
@@ -287,22 +330,20 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *
     Str inner = str_new(p->arena);
     for (int pass = 0; pass < 2; pass++)
         for (int v = 0; v < nest->n_vars; v++) {
-            int d = lane_dim(&access, nest->var[v]);
-            if (!is_reduction(nest, v) || d < 0 || d == lane)
+            int d = reduction_dim(p, &access, v, lane);
+            if (d < 0)
                 continue;
             int64_t block = reduction_block(p, v);
             placed[d] = true;
             if (pass == 0 && block)
-                str_printf(&inner, "d%d/%d, ", d, (int)block);
-            else if (pass == 0)
-                continue;
-            else if (block == 0)
+                str_printf(&inner, "d%d/%lld, ", d, (long long)block);
+            else if (pass == 1 && !block)
                 str_printf(&inner, "d%d, ", d);
         }
     for (int v = 0; v < nest->n_vars; v++) {
-        int d = lane_dim(&access, nest->var[v]);
-        if (is_reduction(nest, v) && d >= 0 && d != lane && reduction_block(p, v))
-            str_printf(&inner, "d%d%%%d, ", d, (int)reduction_block(p, v));
+        int d = reduction_dim(p, &access, v, lane);
+        if (d >= 0 && reduction_block(p, v))
+            str_printf(&inner, "d%d%%%lld, ", d, (long long)reduction_block(p, v));
     }
     for (int d = 0; d < b->rank; d++)
         if (!placed[d])
@@ -348,9 +389,8 @@ static Reductions reductions_in_order(const Problem *p)
  * have no boundary near that length, the outermost is split to make one. */
 static void choose_partial(const Problem *p, Reductions *r)
 {
-    const Stmt *update = p->nest->update;
-    double length = (double)p->turns, ideal = 1.5 * sqrt(length), chunk = 1, best = 3;
-    if (!update || update->expr->kind != EXPR_FMA || p->turns <= 512)
+    double length = p->turns, ideal = 1.5 * sqrt(length), chunk = 1, best = 3;
+    if (!nest_sums(p->nest) || p->nest->update->expr->kind != EXPR_FMA || length <= 512)
         return;
     for (int i = r->n - 1; i > 0; i--) {
         chunk *= (double)r->extent[i];
@@ -363,8 +403,8 @@ static void choose_partial(const Problem *p, Reductions *r)
     if (r->partial >= 0)
         return;
     double rest = length / (double)r->extent[0];
-    for (int64_t f = r->extent[0] - 1; f > 1 && !r->split; f--)
-        if (r->extent[0] % f == 0 && (double)f * rest <= ideal)
+    for (int64_t f = (int64_t)(ideal / rest); f > 1 && !r->split; f--)
+        if (f < r->extent[0] && r->extent[0] % f == 0)
             r->split = f;
     if (!r->split)
         return;
@@ -381,7 +421,7 @@ static void write_reduction_splits(const Problem *p, Str *out, const Reductions 
         const Var *var = p->nest->var[v];
         int64_t block = is_reduction(p->nest, v) ? reduction_block(p, v) : 0;
         if (block)
-            str_printf(out, "split %s %d%s, ", var->name, (int)block,
+            str_printf(out, "split %s %lld%s, ", var->name, (long long)block,
                        var->extent % block ? " tail=peel" : "");
     }
     if (r->split)                              /* named x.o and x.i: x is what is split */
@@ -466,6 +506,8 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
     Str out = str_new(a);
     for (int i = 0; i < n; i++) {
         Problem p = problem_of(a, nests[i], row);
+        if (!p.simple)
+            continue;
         Tile t = best_tile(&p);
         Reductions r = reductions_in_order(&p);
         choose_partial(&p, &r);
@@ -480,7 +522,7 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
         }
         write_tile_splits(&p, &out, &t);
         for (int l = 0; l < p.n_loads; l++)
-            if (p.load[l]->buffer->kind == BUF_WEIGHT)
+            if (is_packed(&p, p.load[l]->buffer))
                 write_pack(&p, &out, &t, p.load[l]->buffer, p.load[l]->index);
         write_order(&p, &out, &t, &r);
         *why = arena_printf(a, "tile of %d vectors x %d points, about %.0f thousand cycles",

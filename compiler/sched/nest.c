@@ -92,6 +92,34 @@ static const Stmt *stmt_renamed(Arena *a, const Stmt *s, const Var *const *from,
     return body.first;
 }
 
+static int64_t reach_of(const Term *t)
+{
+    int64_t lo, hi;
+    index_range((Index){0, 1, t}, &lo, &hi);
+    return hi > 0 ? hi : lo == INT64_MIN ? INT64_MAX : -lo;
+}
+
+/* Does the store give each point of the loops it depends on an element of its own? So it is if in
+ * each dimension the coefficients are like those of digits: above what all smaller ones reach. */
+static bool is_injective(const Stmt *store)
+{
+    for (int d = 0; d < store->n_index; d++) {
+        Index x = store->index[d];
+        for (int i = 0; i < x.n; i++) {
+            int64_t step = reach_of(&(Term){&(Var){"", 2}, x.term[i].coef}), smaller = 0;
+            for (int k = 0; k < x.n; k++) {
+                int64_t other = reach_of(&(Term){&(Var){"", 2}, x.term[k].coef});
+                bool counts = other < step || (other == step && k < i);
+                if (counts && !checked_add(smaller, reach_of(&x.term[k]), &smaller))
+                    return false;
+            }
+            if (step <= smaller && x.term[i].var->extent > 1)
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Do all loads in s of the buffer that `store` writes read that very element? */
 static bool reads_own_only(const Stmt *s, const Stmt *store)
 {
@@ -111,11 +139,6 @@ static const Stmt *nest_last(const Nest *nest)
     if (nest->n_steps)
         return nest->step[nest->n_steps - 1];
     return nest->update ? nest->update : nest->init;
-}
-
-Buffer *nest_target(const Nest *nest)
-{
-    return nest_last(nest)->buffer;
 }
 
 static bool is_spatial(const Stmt *store, const Var *v)
@@ -163,7 +186,7 @@ static bool join_update(Nest *nest, const Flat *f)
     for (int d = 0; d < init->n_index; d++)
         if (!index_equal(init->index[d], f->store->index[d]))
             return false;
-    if (!may_follow(f->store, init) || !reads_own_only(init, init))
+    if (!may_follow(f->store, init) || !reads_own_only(init, init) || !is_injective(f->store))
         return false;
     nest->init = init;
     nest->update = f->store;
@@ -191,7 +214,7 @@ static bool join_step(Nest *nest, const Flat *f)
     const Stmt *last = nest_last(nest);
     LoadSearch read = find_load(f->store, last->buffer);
     if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
-        (!nest->update && (nest->n_cond || has_reduction(nest))))
+        !is_injective(last) || (!nest->update && (nest->n_cond || has_reduction(nest))))
         return false;
     Index to[MAX_NEST_LOOPS];
     int64_t points = 1, covered = 1;
@@ -219,7 +242,8 @@ static bool join_step(Nest *nest, const Flat *f)
         return false;
     const Stmt *step = stmt_renamed(nest->arena, f->store, f->var, to, f->n_vars);
     if (!same_element(find_load(step, last->buffer).found, last) ||
-        !may_follow(step, nest->init) || (nest->update && !may_follow(step, nest->update)))
+        !is_injective(step) || !may_follow(step, nest->init) ||
+        (nest->update && !may_follow(step, nest->update)))
         return false;
     for (int i = 0; i < nest->n_steps; i++)
         if (!may_follow(step, nest->step[i]))
@@ -245,6 +269,7 @@ static void nest_name(Nest **nests, int at)
 static void nest_finish(Nest *nest)
 {
     const Stmt *main = nest->update ? nest->update : nest->init;
+    nest->ordered = !is_injective(nest->init) || !reads_own_only(nest->init, nest->init);
     nest->stage_at = nest->partial_at = -1;
     for (int i = 0; i < nest->n_vars; i++) {
         nest->loop[i] = (NestLoop){nest->var[i]->name, nest->var[i]->extent, LOOP_SERIAL,
@@ -306,4 +331,22 @@ int nest_first_loop(const Nest *nest, const char *name)
             return outer < inner ? outer : inner;
         }
     return at;
+}
+
+static int count_loads(const Expr *e, const Buffer *b)
+{
+    int n = e->kind == EXPR_LOAD && e->buffer == b;
+    for (int i = 0; i < expr_args(e); i++)
+        n += count_loads(e->arg[i], b);
+    return n;
+}
+
+bool nest_sums(const Nest *nest)
+{
+    const Expr *e = nest->update ? nest->update->expr : NULL;
+    if (!e || (e->kind != EXPR_FMA && (e->kind != EXPR_BIN || e->op != BIN_ADD)))
+        return false;
+    const Expr *own = e->arg[e->kind == EXPR_FMA ? 2 : 1];
+    return own->kind == EXPR_LOAD && own->buffer == nest->update->buffer &&
+           count_loads(e, own->buffer) == 1;
 }

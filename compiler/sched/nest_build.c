@@ -23,6 +23,7 @@ typedef struct Emitter {
     int64_t rest[MAX_NEST_LOOPS];              /* of each split: left over for copies */
     Buffer *acc;                               /* the tile being accumulated into */
     bool partial_open;
+    int copies;                                /* of the nest's statements so far */
     int acc_loop[MAX_DIMS];                    /* which loop each dimension of acc follows */
     int n_acc;
 } Emitter;
@@ -192,6 +193,8 @@ static void emit_rest(Emitter *m, Body *out, int level, EmitLevel emit)
 static void emit_outer(Emitter *m, Body *out, int level)
 {
     Nest *nest = m->nest;
+    if (m->copies > MAX_COPIES)
+        return;
     if (level == nest->stage_at) {
         emit_staged(m, out);
         return;
@@ -255,6 +258,8 @@ static void emit_partial(Emitter *m, Body *out, int level)
 static void emit_update(Emitter *m, Body *out, int level)
 {
     Nest *nest = m->nest;
+    if (m->copies > MAX_COPIES)
+        return;
     if (level == nest->partial_at && !m->partial_open) {
         emit_partial(m, out, level);
         return;
@@ -264,6 +269,7 @@ static void emit_update(Emitter *m, Body *out, int level)
         emit_rest(m, out, level, emit_update);
         return;
     }
+    m->copies++;
     Index index[MAX_DIMS];
     Stmt *s = instance(m, nest->update);
     Replace r = {nest->update->buffer, acc_load(m, index)};
@@ -279,6 +285,7 @@ static void emit_staged(Emitter *m, Body *out)
 {
     Nest *nest = m->nest;
     if (!nest->update) {                      /* pointwise: no accumulator */
+        m->copies++;
         Body *leaf = open_tile(m, out);
         if (nest->n_cond) {
             body_add(leaf, instance(m, stmt_if(m->arena, nest->cond, nest->n_cond)));
@@ -380,8 +387,9 @@ void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *
     *rest = s->pad ? 0 : extent - *outer * *inner;
 }
 
-void nests_apply(Kernel *k, Nest **nests, int n)
+bool nests_apply(Kernel *k, Nest **nests, int n)
 {
+    bool ok = true;
     k->body = (Body){0};
     for (int i = 0; i < n; i++) {
         Nest *nest = nests[i];
@@ -395,6 +403,9 @@ void nests_apply(Kernel *k, Nest **nests, int n)
         for (int v = 0; v < nest->n_vars; v++)
             set_extent(&m, nest->var[v]->name, nest->var[v]->extent);
         emit_outer(&m, &k->body, 0);
+        ok = ok && m.copies <= MAX_COPIES;
     }
-    kernel_unique_names(k);
+    if (ok)
+        kernel_unique_names(k);
+    return ok;
 }

@@ -42,6 +42,8 @@ typedef struct Nest {
     Arena *arena;
     Kernel *kernel;
     const char *label;                 /* unique in the kernel */
+    bool ordered;                      /* an iteration may need, or overwrite, what one before it
+                                          stored: the loops keep their order */
     const Var *var[MAX_NEST_LOOPS];    /* original loop variables: spatial and reduction */
     int n_vars;
     NestLoop loop[MAX_NEST_LOOPS];     /* as scheduled, outermost first */
@@ -65,8 +67,8 @@ int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests);
 /* How often each half runs for `extent` of the whole, and what is left over for copies. */
 void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *inner,
                    int64_t *rest);
-/* Rebuild the kernel's body from its nests, each with its tile staged. false: tails and borders make
- * more than MAX_COPIES copies of one. */
+/* Rebuild the kernel's body from its nests, each with its tile staged. false: tails and borders
+ * make more than MAX_COPIES copies of one. */
 bool nests_apply(Kernel *k, Nest **nests, int n);
 int nest_find_loop(const Nest *nest, const char *name);          /* position or -1 */
 /* Position of a loop, or of the outermost of those it was split into; its split's copies begin
@@ -75,8 +77,8 @@ int nest_first_loop(const Nest *nest, const char *name);
 /* Is the staged tile the same in each copy: no spatial split in it leaves anything over? If not,
  * the name of the loop that does. */
 bool nest_tile_whole(const Nest *nest, const char **loop);
-/* The buffer a statement chain ends in: the last step's, or the update's or init's. */
-Buffer *nest_target(const Nest *nest);
+/* Does the update add terms to its element, which may then be added in parts? */
+bool nest_sums(const Nest *nest);
 
 /* Verbs: each checks legality, reports at `place` and returns false if it is not legal. */
 typedef struct VerbCx {

@@ -15,7 +15,7 @@ typedef struct Reader {
     VerbCx *v;
     Kernel *kernel;
     const char *at, *start;            /* what is left; where the last word began */
-    char word[64];
+    const char *word;                  /* the last word */
 } Reader;
 
 static bool fail(Reader *r, const char *what)
@@ -50,10 +50,9 @@ static const char *next_word(Reader *r)
     size_t n = 0;
     skip_space(r);
     r->start = r->at;
-    while (word_char(r->at[n]) && n + 1 < sizeof r->word)
+    while (word_char(r->at[n]))
         n++;
-    memcpy(r->word, r->at, n);
-    r->word[n] = 0;
+    r->word = arena_strndup(r->v->cx->temp, r->at, n);
     r->at += n;
     return r->word;
 }
@@ -96,8 +95,7 @@ static bool read_pack(Reader *r)
 {
     StorageDim map[MAX_DIMS];
     int n = 0;
-    char buffer[64];
-    memcpy(buffer, next_word(r), sizeof buffer);
+    const char *buffer = next_word(r);
     if (!accept(r, '['))
         return fail(r, "expected '['");
     do {
@@ -116,7 +114,7 @@ static bool read_order(Reader *r, Nest *nest)
     const char *loops[MAX_NEST_LOOPS];
     int n = 0;
     while (n < MAX_NEST_LOOPS && *next_word(r))
-        loops[n++] = arena_strdup(r->v->cx->temp, r->word);
+        loops[n++] = r->word;
     return verb_order(r->v, nest, loops, n);
 }
 
@@ -133,9 +131,8 @@ static bool read_marks(Reader *r, Nest *nest, LoopKind kind)
 
 static bool read_split(Reader *r, Nest *nest)
 {
-    char loop[64];
+    const char *loop = next_word(r);
     int64_t factor;
-    memcpy(loop, next_word(r), sizeof loop);
     if (!read_number(r, &factor))
         return false;
     const char *tail = next_word(r);
@@ -195,6 +192,13 @@ static bool check_nest(VerbCx *v, const Nest *nest)
                    "illegal schedule: '%s' is in the staged tile and splits with a rest", loop);
         return false;
     }
+    for (int i = nest->stage_at; i < nest->n_loops; i++)
+        if (nest->loop[i].peel_lo || nest->loop[i].peel_hi) {
+            diag_error(v->cx->diags, v->place, "E0951",
+                       "illegal schedule: border '%s' must be outside the staged tile",
+                       nest->loop[i].name);
+            return false;
+        }
     for (int i = nest->stage_at; i < nest->partial_at; i++)
         if (!nest->loop[i].reduction) {
             diag_error(v->cx->diags, v->place, "E0951",
@@ -203,6 +207,27 @@ static bool check_nest(VerbCx *v, const Nest *nest)
             return false;
         }
     return true;
+}
+
+/* A tile is a local array: small, with one dimension for each of its spatial loops. */
+static bool check_tile(VerbCx *v, const Nest *nest)
+{
+    int64_t elements = 1, spatial = 0;
+    for (int i = nest->stage_at; i < nest->n_loops && nest->update; i++) {
+        if (nest->loop[i].reduction)
+            continue;
+        spatial++;
+        if (!checked_mul(elements, nest->loop[i].extent, &elements) || elements > MAX_TILE)
+            elements = MAX_TILE + 1;
+    }
+    if (elements <= MAX_TILE && spatial <= MAX_DIMS)
+        return true;
+    diag_error(v->cx->diags, v->place, "E0951",
+               "illegal schedule: the tile of nest '%s' has %s%lld elements in %lld loops; at most "
+               "%d in %d can be staged", nest->label, elements > MAX_TILE ? "over " : "",
+               (long long)(elements > MAX_TILE ? MAX_TILE : elements), (long long)spatial, MAX_TILE,
+               MAX_DIMS);
+    return false;
 }
 
 static Nest *find_nest(Reader *r, Nest **nests, int n)
@@ -235,14 +260,17 @@ bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
         if (!nest)
             return false;
         do {
-            char verb[64];
-            memcpy(verb, next_word(&r), sizeof verb);
-            if (!read_verb(&r, nest, verb))
+            if (!read_verb(&r, nest, next_word(&r)))
                 return false;
         } while (accept(&r, ','));
         if (!check_nest(v, nest))
             return false;
     } while (accept(&r, ';'));
     skip_space(&r);
-    return *r.at == 0 || fail(&r, "expected ',' or ';'");
+    if (*r.at)
+        return fail(&r, "expected ',' or ';'");
+    for (int i = 0; i < n; i++)
+        if (!check_tile(v, nests[i]))
+            return false;
+    return true;
 }

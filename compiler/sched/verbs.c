@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define MAX_BORDER 64              /* iterations peeled off a loop */
+
 static bool refuse(VerbCx *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static bool refuse(VerbCx *v, const char *format, ...)
@@ -30,14 +32,18 @@ static int find_loop(VerbCx *v, const Nest *nest, const char *name)
     return at;
 }
 
-/* Do the iterations past the end store where nothing else does, and where nothing must stay zero? */
+/* Iterations past the end may store only where nothing else does and nothing must stay zero. */
 static bool check_padded_store(VerbCx *v, const Stmt *s, const Var *var)
 {
     for (int d = 0; d < s->n_index; d++) {
-        if (index_coef(s->index[d], var) && s->buffer->dim[d].zero)
+        int64_t coef = index_coef(s->index[d], var), min, max;
+        if (coef == 0)
+            continue;
+        if (s->buffer->dim[d].zero)
             return refuse(v, "padding '%s' would write to the border of '%s', which must stay zero",
                           var->name, s->buffer->name);
-        if (index_coef(s->index[d], var) && (s->index[d].n > 1 || index_coef(s->index[d], var) < 0))
+        index_range(s->index[d], &min, &max);
+        if (coef < 0 || s->index[d].n > 1 || max != s->buffer->dim[d].extent - 1)
             return refuse(v, "padding '%s' would write to other elements of '%s', at %s", var->name,
                           s->buffer->name, index_text(v->cx->temp, s->index[d]));
     }
@@ -55,6 +61,8 @@ static bool check_padding(VerbCx *v, const Nest *nest, const char *loop)
         if (str_eq(s->outer, loop))
             loop = s->from;
     }
+    if (nest->ordered)
+        return refuse(v, "iterations of '%s' depend on each other", loop);
     for (int i = 0; i < nest->n_vars; i++) {
         if (!str_eq(nest->var[i]->name, loop))
             continue;
@@ -73,8 +81,14 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
     if (at < 0)
         return false;
     NestLoop from = nest->loop[at];
-    if (factor < 1 || factor > MAX_FACTOR || nest->n_loops == MAX_NEST_LOOPS || from.peel_lo || from.peel_hi)
+    const char *outer_name = arena_printf(nest->arena, "%s.o", from.name);
+    const char *inner_name = arena_printf(nest->arena, "%s.i", from.name);
+    if (factor < 1 || factor > MAX_FACTOR || nest->n_loops == MAX_NEST_LOOPS || from.peel_lo ||
+        from.peel_hi || nest_find_loop(nest, outer_name) >= 0 ||
+        nest_find_loop(nest, inner_name) >= 0)
         return refuse(v, "cannot split '%s' by %lld", loop, (long long)factor);
+    if (from.kind != LOOP_SERIAL)
+        return refuse(v, "'%s' is marked already: split it first", loop);
     int64_t extent = from.extent;
     if (extent % factor != 0 && tail == TAIL_NONE)
         return refuse(v, "split %s %lld leaves %lld of %lld over: say tail=peel or tail=pad", loop,
@@ -85,8 +99,7 @@ bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKin
     if (pad && !check_padding(v, nest, loop))
         return false;
     NestSplit *s = &nest->split[nest->n_splits];
-    *s = (NestSplit){from.name, arena_printf(nest->arena, "%s.o", from.name),
-                     arena_printf(nest->arena, "%s.i", from.name), factor, pad, whole || pad};
+    *s = (NestSplit){from.name, outer_name, inner_name, factor, pad, whole || pad};
     memmove(&nest->loop[at + 2], &nest->loop[at + 1],
             sizeof nest->loop[0] * (size_t)(nest->n_loops - at - 1));
     int64_t outer, inner, rest;
@@ -116,6 +129,8 @@ bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n)
             return false;
         if (used[at])
             return refuse(v, "order names '%s' twice", loops[i]);
+        if (nest->ordered && at != i)
+            return refuse(v, "iterations of '%s' depend on each other", loops[i]);
         used[at] = true;
         renewed[i] = old[at];
     }
@@ -158,10 +173,7 @@ bool verb_partial(VerbCx *v, Nest *nest, const char *loop)
         return false;
     if (!nest->update || !nest->loop[at].reduction || at < nest->stage_at)
         return refuse(v, "partial '%s' must be a reduction loop inside the staged tile", loop);
-    const Expr *e = nest->update->expr;
-    bool sum = e->kind == EXPR_FMA || (e->kind == EXPR_BIN && e->op == BIN_ADD);
-    const Expr *own = sum ? e->arg[e->kind == EXPR_FMA ? 2 : 1] : NULL;
-    if (!sum || own->kind != EXPR_LOAD || own->buffer != nest->update->buffer)
+    if (!nest_sums(nest))
         return refuse(v, "partial needs a sum; nest '%s' computes something else", nest->label);
     nest->partial_at = at;
     return true;
@@ -174,6 +186,8 @@ bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind)
         return false;
     if (kind == LOOP_PARALLEL && nest->loop[at].reduction)
         return refuse(v, "'%s' is a reduction and cannot run in parallel", loop);
+    if (kind != LOOP_UNROLL && nest->ordered)
+        return refuse(v, "iterations of '%s' depend on each other", loop);
     if (kind == LOOP_VECTOR && nest->loop[at].reduction)
         return refuse(v, "'%s' is a reduction: its sum has an order, lanes do not", loop);
     if (kind == LOOP_VECTOR && at != nest->n_loops - 1)
@@ -191,18 +205,19 @@ static void border_width(const Nest *nest, const Var *var, int64_t *lo, int64_t 
     for (int i = 0; i < nest->n_cond; i++) {
         Index x = nest->cond[i].index;
         int64_t k = index_coef(x, var), min, max;
-        if (k <= 0)
-            continue;
         index_range(x, &min, &max);
-        int64_t span = k * (var->extent - 1);
-        int64_t below = -min, above = max - (nest->cond[i].extent - 1);
-        int64_t first = below > 0 ? (below + k - 1) / k : 0;
+        if (k <= 0 || k > MAX_FACTOR || min < -MAX_FACTOR || max > MAX_FACTOR)
+            continue;
+        int64_t above = max - (nest->cond[i].extent - 1);
+        int64_t first = min < 0 ? (-min + k - 1) / k : 0;
         int64_t last = above > 0 ? (above + k - 1) / k : 0;
-        if (span < 0 || first + last >= var->extent)
+        if (first + last >= var->extent)
             continue;
         *lo = first > *lo ? first : *lo;
         *hi = last > *hi ? last : *hi;
     }
+    if (*hi > var->extent - *lo)
+        *hi = var->extent - *lo;
 }
 
 bool verb_border(VerbCx *v, Nest *nest, const char *loop)
@@ -212,10 +227,13 @@ bool verb_border(VerbCx *v, Nest *nest, const char *loop)
         return false;
     if (at >= nest->stage_at)
         return refuse(v, "border '%s' must be outside the staged tile", loop);
+    NestLoop *l = &nest->loop[at];
     for (int i = 0; i < nest->n_vars; i++)
         if (str_eq(nest->var[i]->name, loop)) {
-            border_width(nest, nest->var[i], &nest->loop[at].peel_lo, &nest->loop[at].peel_hi);
-            return true;
+            border_width(nest, nest->var[i], &l->peel_lo, &l->peel_hi);
+            return l->peel_lo + l->peel_hi <= MAX_BORDER ||
+                   refuse(v, "the border of '%s' has %lld iterations; at most %d can be peeled",
+                          loop, (long long)(l->peel_lo + l->peel_hi), MAX_BORDER);
         }
     return refuse(v, "border needs an unsplit loop, '%s' comes from a split", loop);
 }

@@ -35,7 +35,7 @@ def run_net2c(network, weights, x, options):
     given, made = FOLDER / "x.npy", FOLDER / "y.npy"
     np.save(given, x.numpy())
     subprocess.run([NET2C, "run", ROOT / "models" / f"{network}.yaml", "-w", weights,
-                    "-i", given, "-o", made, *options], check=True)
+                    "-q", "-i", given, "-o", made, *options], check=True)
     return torch.from_numpy(np.load(made))
 
 

@@ -261,15 +261,15 @@ typedef struct Refused {
 #define BODY(s) "kernel k(in x: f32[4], out y: f32[4], scratch w: f32[4]) {\n" s "\n}"
 
 static const Refused REFUSED[] = {
-    {"", "E0502", 1, 1, "the text ends before kernel"},
-    {"kernel k(in x: f32[4]) {\n", "E0502", 2, 1, "the text ends before }"},
+    {"", "E0502", 1, 1, "the text ends before 'kernel'"},
+    {"kernel k(in x: f32[4]) {\n", "E0502", 2, 1, "the text ends before '}'"},
     {"kernel k() { } }", "E0502", 1, 16, "the end of the text"},
     {"kernel k(at x: f32[4]) { }", "E0502", 1, 10, "in, weight, out or scratch"},
     {"kernel k(in x: f16[4]) { }", "E0502", 1, 16, "a type"},
     {"kernel k(in x: f32x8[4]) { }", "E0506", 1, 16, "only a local"},
     {"kernel k(in x: f32[4 # no\n]) { }", "E0502", 1, 22, "before this comment"},
     {"kernel k(in x: f32[4], in x: f32[4]) { }", "E0505", 1, 27, "already defined"},
-    {"kernel k(in x: f32[4] as [d1]) { }", "E0509", 1, 27, "only 1 dimensions"},
+    {"kernel k(in x: f32[4] as [d1]) { }", "E0509", 1, 27, "no dimension d1"},
     {"kernel k(in x: f32[4] as [c]) { }", "E0502", 1, 27, "a dimension"},
     {"kernel k(in x: f32[4] as [d0+1/2]) { }", "E0502", 1, 31, "write (d0"},
     {"kernel k(in x: f32[4] as [d0/0]) { }", "E0503", 1, 30, "range 1"},
@@ -350,7 +350,7 @@ static void reading_goes_on_after_an_error(void **state)
 }
 
 static const Refused REFUSED_MODULE[] = {
-    {"kernel k() { }", "E0502", 1, 1, "expected module"},
+    {"kernel k() { }", "E0502", 1, 1, "expected 'module'"},
     {"module m batch 1 type f32x4", "E0506", 1, 23, "no lanes"},
     {"value input x: f32[4];", "E0505", 3, 13, "already a value"},
     {"value in z: f32[4];", "E0502", 3, 7, "input, output"},

@@ -12,46 +12,28 @@
 
 typedef struct Hoist {
     const Var *var;
-    const Buffer *stored[64];
-    const Name *assigned[160];
-    int n_stored, n_assigned;
+    Map *written;             /* what the loop declares, assigns or stores, by name */
     bool blocked;
 } Hoist;
 
 static void collect(void *user, Stmt *s)
 {
     Hoist *h = user;
-    if (s->kind == STMT_STORE) {
-        if (h->n_stored < 64)
-            h->stored[h->n_stored++] = s->buffer;
-        else
-            h->blocked = true;
-    }
-    if (s->kind == STMT_SET || s->kind == STMT_LET || s->kind == STMT_VAR) {
-        if (h->n_assigned < 160)
-            h->assigned[h->n_assigned++] = s->name;
-        else
-            h->blocked = true;
-    }
+    if (s->kind == STMT_STORE || s->kind == STMT_LOCAL)
+        map_put(h->written, s->buffer->name, h);
+    if (s->kind == STMT_SET || s->kind == STMT_LET || s->kind == STMT_VAR)
+        map_put(h->written, s->name->name, h);
 }
 
 static void check_expr(void *user, const Expr *e)
 {
     Hoist *h = user;
-    for (int i = 0; e->kind == EXPR_LOAD && i < h->n_stored; i++)
-        h->blocked |= h->stored[i] == e->buffer;
-    for (int i = 0; e->kind == EXPR_LOAD && i < e->n_index; i++)
+    if (e->kind == EXPR_LOAD)
+        h->blocked |= map_get(h->written, e->buffer->name) != NULL;
+    if (e->kind == EXPR_NAME)
+        h->blocked |= map_get(h->written, e->name->name) != NULL;
+    for (int i = 0; i < e->n_index; i++)
         h->blocked |= index_coef(e->index[i], h->var) != 0;
-    for (int i = 0; e->kind == EXPR_NAME && i < h->n_assigned; i++)
-        h->blocked |= h->assigned[i] == e->name;
-}
-
-/* A let that has left is no longer assigned in the loop: what needs it may follow. */
-static void forget(Hoist *h, const Name *name)
-{
-    for (int i = 0; i < h->n_assigned; i++)
-        if (h->assigned[i] == name)
-            h->assigned[i] = NULL;
 }
 
 /* May the let leave the loop whose writes are in h? */
@@ -64,27 +46,36 @@ static bool invariant(Hoist *h, const Stmt *let)
     return free;
 }
 
-static bool hoist_body(Body *b)
+/* Moves what may leave the loop `s` into out; true if anything did. */
+static bool hoist_loop(Arena *temp, Stmt *s, Body *out)
+{
+    bool changed = false;
+    Body kept = {0};
+    Hoist h = {s->var, map_new(temp), false};
+    body_visit(s->body, collect, &h);
+    for (Stmt *t = s->body.first, *next; t; t = next) {
+        next = t->next;
+        if (t->kind != STMT_LET || !invariant(&h, t)) {
+            body_add(&kept, t);
+            continue;
+        }
+        body_add(out, t);
+        map_put(h.written, t->name->name, NULL);   /* what needs it may follow */
+        changed = true;
+    }
+    s->body = kept;
+    return changed;
+}
+
+static bool hoist_body(Arena *temp, Body *b)
 {
     bool changed = false;
     Body out = {0};
     for (Stmt *s = b->first, *next; s; s = next) {
         next = s->next;
-        s->next = NULL;
-        changed |= hoist_body(&s->body);
-        Body kept = {0};
-        Hoist h = {.var = s->var, .blocked = s->kind != STMT_FOR};
-        body_visit(s->body, collect, &h);
-        for (Stmt *t = s->body.first, *after; t; t = after) {
-            after = t->next;
-            bool leaves = t->kind == STMT_LET && invariant(&h, t);
-            t->next = NULL;
-            body_add(leaves ? &out : &kept, t);
-            if (leaves)
-                forget(&h, t->name);
-            changed |= leaves;
-        }
-        s->body = kept;
+        changed |= hoist_body(temp, &s->body);
+        if (s->kind == STMT_FOR)
+            changed |= hoist_loop(temp, s, &out);
         body_add(&out, s);
     }
     *b = out;
@@ -93,8 +84,7 @@ static bool hoist_body(Body *b)
 
 PassResult hoist(PassCx *pc, Kernel *k)
 {
-    (void)pc;
-    if (!hoist_body(&k->body))
+    if (!hoist_body(pc->cx->temp, &k->body))
         return PASS_UNCHANGED;
     kernel_unique_names(k);
     return PASS_CHANGED;

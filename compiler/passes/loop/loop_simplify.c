@@ -1,4 +1,4 @@
-/* loop-simplify: loops of one iteration, empty bodies and unused names vanish.
+/* loop-simplify: loops of one iteration, decided conditions, empty bodies and unused names vanish.
  *
  *   for n < 1 { for c < 8 { let t = x[n, c]; y[n, c] = 0x0p+0; } }
  *   =>  for c < 8 { y[0, c] = 0x0p+0; }
@@ -9,43 +9,33 @@
  */
 #include "passes/passes.h"
 
-typedef struct Uses {
-    const Name *name;
-    int n;
-} Uses;
-
-static void count_use(void *user, const Expr *e)
+static void note_name(void *user, const Expr *e)
 {
-    Uses *u = user;
-    u->n += e->kind == EXPR_NAME && e->name == u->name;
+    if (e->kind == EXPR_NAME)
+        map_put(user, e->name->name, user);
 }
 
-static void count_stmt(void *user, Stmt *s)
+static void note_uses(void *user, Stmt *s)
 {
-    Uses *u = user;
-    stmt_visit_exprs(s, count_use, u);
-    u->n += s->kind == STMT_SET && s->name == u->name;
+    stmt_visit_exprs(s, note_name, user);
+    if (s->kind == STMT_SET)
+        map_put(user, s->name->name, user);
 }
 
-static bool unused(const Stmt *s)
+static bool is_unused(const Map *used, const Stmt *s)
 {
-    if (s->kind != STMT_LET && s->kind != STMT_VAR)
-        return false;
-    Uses u = {s->name, 0};
-    Body after = {s->next, NULL};
-    body_visit(after, count_stmt, &u);
-    return u.n == 0;
+    return (s->kind == STMT_LET || s->kind == STMT_VAR) && !map_get(used, s->name->name);
 }
 
-static bool simplify(Arena *a, Body *b)
+static bool simplify(Arena *a, const Map *used, Body *b)
 {
     bool changed = false;
     Body out = {0};
     for (Stmt *s = b->first, *next; s; s = next) {
         next = s->next;
-        changed |= simplify(a, &s->body);
+        changed |= simplify(a, used, &s->body);
         bool nest = s->kind == STMT_FOR || s->kind == STMT_IF;
-        if (unused(s) || (nest && !s->body.first)) {
+        if (is_unused(used, s) || (nest && !s->body.first)) {
             changed = true;
             continue;
         }
@@ -63,9 +53,13 @@ static bool simplify(Arena *a, Body *b)
 
 PassResult loop_simplify(PassCx *pc, Kernel *k)
 {
-    bool changed = false;
-    while (simplify(pc->arena, &k->body))      /* what vanished may have been another's only use */
-        changed = true;
+    bool changed = false, again = true;
+    while (again) {                            /* what vanishes may be another's only use */
+        Map *used = map_new(pc->cx->temp);     /* by spelling: a namesake's use counts too */
+        body_visit(k->body, note_uses, used);
+        again = simplify(pc->arena, used, &k->body) || body_settle_ifs(&k->body);
+        changed |= again;
+    }
     if (!changed)
         return PASS_UNCHANGED;
     kernel_unique_names(k);

@@ -159,5 +159,8 @@ static bool scalarize_body(Local *l, Body *b)
 PassResult scalarize(PassCx *pc, Kernel *k)
 {
     Local l = {.arena = pc->arena};
-    return scalarize_body(&l, &k->body) ? PASS_CHANGED : PASS_UNCHANGED;
+    if (!scalarize_body(&l, &k->body))
+        return PASS_UNCHANGED;
+    kernel_unique_names(k);
+    return PASS_CHANGED;
 }

@@ -99,5 +99,8 @@ PassResult split_border(PassCx *pc, Kernel *k)
     bool changed = body_settle_ifs(&k->body);
     body_visit(k->body, drop_needless, &changed);
     body_settle_ifs(&k->body);                 /* ifs without a condition */
-    return changed ? PASS_CHANGED : PASS_UNCHANGED;
+    if (!changed)
+        return PASS_UNCHANGED;
+    kernel_unique_names(k);
+    return PASS_CHANGED;
 }

@@ -18,31 +18,44 @@
 #include "passes/passes.h"
 #include "sched/sched.h"
 
+#define MAX_SLACK (INT64_C(1) << 24)
+
 typedef struct Widen {
     Cx *cx;
     const Kernel *kernel;
-    bool guarded;             /* below an if, which may keep the access inside */
+    const Stmt *guard;        /* the if around, whose tests keep some accesses inside */
     bool ok;
 } Widen;
+
+static bool is_guarded(const Widen *w, Index x)
+{
+    for (int i = 0; w->guard && i < w->guard->n_cond; i++)
+        for (int t = 0; t < x.n; t++)
+            if (index_coef(w->guard->cond[i].index, x.term[t].var))
+                return true;
+    return false;
+}
 
 /* Padded tiles read and write past a buffer's end: weights get slack, others must have it. */
 static void widen_access(Widen *w, Buffer *b, const Index *index, int n)
 {
-    for (int d = 0; d < n && b->kind != BUF_LOCAL; d++) {
+    for (int d = 0; d < n && b->kind != BUF_LOCAL && w->ok; d++) {
         int64_t min, max;
         index_range(index[d], &min, &max);
         int64_t over = max - (b->dim[d].extent + b->dim[d].hi - 1);
-        if (over <= 0)
+        bool before = min < -b->dim[d].lo;
+        if ((over <= 0 && !before) || is_guarded(w, index[d]))
             continue;
-        if (b->kind == BUF_WEIGHT && !b->dim[d].zero) {
+        if (b->kind == BUF_WEIGHT && !b->dim[d].zero && !before && over <= MAX_SLACK) {
             b->dim[d].hi += over;
-        } else if (w->ok && !w->guarded) {
-            w->ok = false;
-            diag_error(w->cx->diags, NO_PLACE, "E0953",
-                       "illegal schedule of '%s': it pads dimension %d of '%s' %lld past its end",
-                       w->kernel->name, d, b->name, (long long)over);
-            diag_help(w->cx->diags, "use tail=peel, or give the tensor a blocked layout");
+            continue;
         }
+        w->ok = false;
+        diag_error(w->cx->diags, NO_PLACE, "E0953",
+                   "illegal schedule of '%s': it pads dimension %d of '%s' %lld past its %s",
+                   w->kernel->name, d, b->name, (long long)(before ? -b->dim[d].lo - min : over),
+                   before ? "beginning" : "end");
+        diag_help(w->cx->diags, "use tail=peel, or give the tensor a blocked layout");
     }
 }
 
@@ -55,19 +68,20 @@ static void widen_load(void *user, const Expr *e)
 static void widen_body(Widen *w, Body b)
 {
     for (Stmt *s = b.first; s; s = s->next) {
-        bool outer = w->guarded;
+        const Stmt *outer = w->guard;
         if (s->kind == STMT_STORE)
             widen_access(w, s->buffer, s->index, s->n_index);
         stmt_visit_exprs(s, widen_load, w);
-        w->guarded = outer || s->kind == STMT_IF;
+        w->guard = s->kind == STMT_IF ? s : outer;
         widen_body(w, s->body);
-        w->guarded = outer;
+        w->guard = outer;
     }
 }
 
 PassResult tile(PassCx *pc, Kernel *k)
 {
     Nest **nests;
+    uint64_t before = kernel_hash(k);
     int n = nests_of_kernel(pc->cx, k, &nests);
     if (n < 0)
         return PASS_FAILED;
@@ -81,8 +95,15 @@ PassResult tile(PassCx *pc, Kernel *k)
                   k->origin ? k->origin : "no origin", k->schedule);
         return PASS_FAILED;
     }
-    nests_apply(k, nests, n);
-    Widen w = {pc->cx, k, false, true};
+    if (!nests_apply(k, nests, n)) {
+        diag_error(pc->cx->diags, NO_PLACE, "E0951",
+                   "illegal schedule of '%s': its tails and borders make more than %d copies",
+                   k->name, MAX_COPIES);
+        return PASS_FAILED;
+    }
+    Widen w = {pc->cx, k, NULL, true};
     widen_body(&w, k->body);
-    return w.ok ? PASS_CHANGED : PASS_FAILED;
+    if (!w.ok)
+        return PASS_FAILED;
+    return kernel_hash(k) != before ? PASS_CHANGED : PASS_UNCHANGED;   /* a verb may do nothing */
 }

@@ -1,0 +1,32 @@
+# What cmake --install puts where: the program, the runtime with its header, the files by which
+# CMake and pkg-config find both, documents and examples. Everything refers to its neighbours by
+# relative paths, so the tree may be installed to any prefix and moved later.
+
+include(CMakePackageConfigHelpers)
+
+set(NET2C_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/net2c)
+set(NET2C_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(NET2C_BUILD_COMPILER)
+  install(TARGETS net2c EXPORT net2cTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(TARGETS net2c_rt EXPORT net2cTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES runtime/include/net2c_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+configure_package_config_file(cmake/net2cConfig.cmake.in ${PROJECT_BINARY_DIR}/net2cConfig.cmake
+    INSTALL_DESTINATION ${NET2C_CMAKE_DIR})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/net2cConfigVersion.cmake
+    VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
+install(EXPORT net2cTargets NAMESPACE net2c:: DESTINATION ${NET2C_CMAKE_DIR})
+install(FILES ${PROJECT_BINARY_DIR}/net2cConfig.cmake
+    ${PROJECT_BINARY_DIR}/net2cConfigVersion.cmake
+    cmake/net2c_add_network.cmake cmake/net2c_link_weights.cmake
+    DESTINATION ${NET2C_CMAKE_DIR})
+
+file(RELATIVE_PATH NET2C_PC_PREFIX /prefix/${NET2C_PKGCONFIG_DIR} /prefix)
+configure_file(cmake/net2c_rt.pc.in ${PROJECT_BINARY_DIR}/net2c_rt.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/net2c_rt.pc DESTINATION ${NET2C_PKGCONFIG_DIR})
+
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,161 @@
+#!/bin/bash
+# The command line as scripts see it: exit statuses, hints, what goes to stdout and stderr, and that
+# a failure leaves no file behind. Environment: NET2C, NET2C_TEST_DIR.
+set -u
+cd "$(dirname "$0")/../.."
+net2c=${NET2C:-build/net2c}
+folder=${NET2C_TEST_DIR:-build/test_cli}
+model=models/alexnet_small.yaml
+checks=0 failures=0
+rm -rf "$folder"
+mkdir -p "$folder/tmp"
+export TMPDIR=$folder/tmp
+export NO_COLOR=1
+
+fail() {
+    failures=$((failures + 1))
+    echo "FAIL: $1"
+    sed 's/^/    /' "$folder/err"
+}
+
+# status STATUS PATTERN ARGUMENTS...: exit status, and a pattern that stderr has to contain.
+status() {
+    local want=$1 pattern=$2
+    shift 2
+    "$net2c" "$@" >"$folder/out" 2>"$folder/err" </dev/null
+    local got=$?
+    checks=$((checks + 1))
+    if [ $got -ne "$want" ]; then
+        fail "status $got instead of $want: net2c $*"
+    elif [ -n "$pattern" ] && ! grep -q -- "$pattern" "$folder/err"; then
+        fail "no '$pattern' in the messages of: net2c $*"
+    fi
+}
+
+# prints PATTERN: the last command's stdout contains it.
+prints() {
+    checks=$((checks + 1))
+    grep -q -- "$1" "$folder/out" || fail "no '$1' in the output"
+}
+
+# holds COMMAND...: it succeeds.
+holds() {
+    checks=$((checks + 1))
+    "$@" || fail "$*"
+}
+
+# JSON on stdout that a strict parser accepts and that has the keys.
+json() {
+    checks=$((checks + 1))
+    python3 -c '
+import json, sys
+root = json.load(open(sys.argv[1]))
+sys.exit(any(key not in root for key in sys.argv[2:]))' "$folder/out" "$@" ||
+        fail "no JSON with $*"
+}
+
+# ---- usage
+status 0 ""; prints "weights init"
+status 0 "" --version; prints "^net2c [0-9]"
+status 0 "" help run; prints "--top=K"
+status 0 "" weights init --help; prints "--seed=N"
+status 2 "did you mean 'compile'" compil
+status 2 "there are: compile" frobnicate
+status 2 "did you mean '--weights'" run $model --wieghts x
+status 2 "run needs --weights=FILE" run $model -i x.npy
+status 2 "compile needs a MODEL" compile -w w -o x
+status 2 "one too many" info $model $model
+status 2 "needs a value" compile $model -w
+status 2 "takes no value" info $model --json=yes
+status 2 "a whole number" bench $model -w w --runs=many
+status 2 "did you mean 'avx512'" compile $model -w w -o x --isa=avx51
+status 2 "did you mean 'tile'" compile $model -w w -o x --disable-pass=tiel
+status 2 "cannot be left out" compile $model -w w -o x --disable-pass=vectorize
+status 2 "unknown pass" opt $model --stop-after=nowhere
+status 2 "cannot run after" opt $model --passes=tile,graph-dce
+status 2 "value of --emit" opt $model --emit=assembler
+status 2 "names no file" compile $model -w w -o out/
+
+# ---- files that are not there or wrong
+w=$folder/w.safetensors
+status 1 "cannot open" info nowhere.yaml
+status 0 "" weights init $model --seed 3 -o "$w"
+cp "$w" "$folder/again"
+status 0 "" weights init $model --seed 3 -o "$w"
+holds cmp -s "$w" "$folder/again"
+status 0 "" weights ls "$w"; prints "^features.0.weight F32 \[12, 3, 11, 11\] 17424$"
+status 0 "" weights ls "$w" --json; json tensors
+status 1 "" weights ls $model
+status 1 "" compile models/alexnet.yaml -w "$w" -o "$folder/bad/net"
+holds [ ! -e "$folder/bad" ]
+printf 'net2c: 1\nname: t\ninputs: {x: {shape: [N, 2, 4, 4]}}\nnetwork:\n  - conf: {out: 1}\n' \
+    >"$folder/typo.yaml"
+status 1 "typo.yaml:5:5: error" info "$folder/typo.yaml"
+head -c 2000000 "$w" >"$folder/short"
+status 1 "" compile $model -w "$folder/short" -o "$folder/bad/net"
+holds [ ! -e "$folder/bad" ]
+
+# ---- compile: all files or none
+gen=$folder/gen/deep/net
+status 0 "net.n2w: [0-9]* bytes" compile $model -w "$w" -o "$gen" --isa=scalar
+for end in c h n2w json; do holds [ -s "$gen.$end" ]; done
+holds [ "$(ls "$folder/gen/deep" | wc -l)" = 4 ]
+holds [ ! -s "$folder/out" ]
+status 0 "" compile $model -w "$w" -o "$folder/second/net" --isa=scalar --quiet
+holds [ ! -s "$folder/err" ]
+for end in c h n2w json; do holds cmp -s "$gen.$end" "$folder/second/net.$end"; done
+mkdir -p "$folder/blocked/net.json"
+status 5 "net.json" compile $model -w "$w" -o "$folder/blocked/net" --isa=scalar
+holds [ "$(ls -A "$folder/blocked")" = net.json ]
+status 1 "use letters" compile $model -w "$w" -o "$folder/new/a b" --isa=scalar
+holds [ ! -e "$folder/new" ]
+(ulimit -v 30000; "$net2c" compile $model -w "$w" -o "$folder/oom/net" >"$folder/out" 2>"$folder/err")
+code=$?
+grep -q AddressSanitizer "$folder/err" || holds [ $code -eq 0 -o $code -eq 5 ]
+
+# ---- run
+photo=models/photo.jpg
+status 2 "needs --output or --top" run $model -w "$w" -i $photo
+status 1 "did you mean 'image'" run $model -w "$w" -i imgae=$photo --top 1
+status 1 "did you mean 'logits'" run $model -w "$w" -i $photo -o logist="$folder/y.npy"
+status 1 "cannot tell what" run $model -w "$w" -i $model --top 1
+status 1 "given twice" run $model -w "$w" -i $photo -i $photo --top 1
+status 5 "cannot start the C compiler" run $model -w "$w" -i $photo --top 1 --isa=scalar --cc=/nowhere
+status 0 "" run $model -w "$w" -i $photo --top 3 -o "$folder/y.npy" --isa=scalar
+holds [ "$(wc -l <"$folder/out")" = 3 ]
+prints "^logits 0 [0-9] "
+cut -d' ' -f1-3 "$folder/out" >"$folder/top"
+status 0 "" run $model -w "$w" -i image=$photo --top 3 --isa=scalar --backend=interp
+# The interpreter rounds a multiply-add once, the scalar row twice: same classes, other last digits.
+holds [ "$(cut -d' ' -f1-3 "$folder/out")" = "$(cat "$folder/top")" ]
+status 1 "has shape \[1, 10\]" run $model -w "$w" -i "$folder/y.npy" --top 1
+cp "$folder/y.npy" "$folder/long.npy"
+printf x >>"$folder/long.npy"
+status 1 "not as long as its shape" run $model -w "$w" -i "$folder/long.npy" --top 1
+head -c 100 $photo >"$folder/half.jpg"
+status 1 "picture" run $model -w "$w" -i "$folder/half.jpg" --top 1
+
+# ---- verify, bench, info, opt
+status 0 "" verify $model -w "$w" --isa=scalar; prints "^conv1+relu1 .* ok$"
+status 3 "" verify $model -w "$w" --isa=scalar --tolerance=1e-12; prints "FAIL"
+status 0 "" verify $model -w "$w" --isa=scalar --json; json layers tolerance
+status 0 "" bench $model -w "$w" --isa=scalar --runs=2 --json
+json min_ms median_ms p90_ms threads batch arena_bytes layers
+status 0 "" info $model --json; json name layers parameters macs
+status 0 "" opt --print-pipeline; prints "^reuse-buffers "
+status 0 "" opt $model --verify-text --emit=graph
+cp "$folder/out" "$folder/graph.yaml"
+status 0 "" opt "$folder/graph.yaml" --emit=graph
+holds cmp -s "$folder/out" "$folder/graph.yaml"
+status 0 "" opt $model --stop-after=tile --print-after=tile; prints "^# after tile$"
+"$net2c" info - <$model >"$folder/out" 2>"$folder/err"
+holds [ $? -eq 0 ]
+"$net2c" info $model >/dev/full 2>"$folder/err"
+holds [ $? -eq 5 ]
+
+# ---- nothing stays in the temporary folder
+: >"$folder/err"
+holds [ -z "$(ls -A "$TMPDIR")" ]
+
+echo "command line: $checks checks, $failures failures"
+[ $failures -eq 0 ]
