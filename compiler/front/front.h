@@ -69,7 +69,7 @@ bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out);   /* [N, .
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n);
 char *read_found(Arena *a, const Yaml *y);                           /* "'x'", "a list", ... */
 
-/* ---- json: strict, as much as safetensors headers need ---------------------------------------- */
+/* ---- json: strict, as much as safetensors headers need -------------------------------------- */
 typedef struct Json {
     Arena *arena;                  /* of the strings read */
     const char *text;

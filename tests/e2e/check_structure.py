@@ -237,7 +237,7 @@ def main():
             report(path, line, f"{word} left behind")
         part = path.relative_to(ROOT).parts[0]
         if part in total:
-            total[part] += len(source.lines)
+            total[part] += sum(1 for line in source.uncommented.split("\n") if line.strip())
         if COMPILER in path.parents:
             check_includes(source)
             check_words(source)
@@ -249,11 +249,11 @@ def main():
                 report(path, line, f"runtime sees nothing of the compiler: {word}")
     for part, budget in (("compiler", COMPILER_LINES), ("runtime", RUNTIME_LINES)):
         if total[part] > budget:
-            violations.append(f"{part}/: {total[part]} lines, {budget} are allowed")
+            violations.append(f"{part}/: {total[part]} lines of code, {budget} are allowed")
     passes = check_passes()
     for violation in violations:
         print(violation)
-    print(f"structure: {len(tree)} files, compiler {total['compiler']} lines, runtime "
+    print(f"structure: {len(tree)} files, compiler {total['compiler']} lines of code, runtime "
           f"{total['runtime']} lines, {passes} passes, {len(names)} operators: "
           f"{len(violations)} violations")
     return 1 if violations else 0
