@@ -23,7 +23,7 @@ install(FILES ${PROJECT_BINARY_DIR}/net2cConfig.cmake
     cmake/net2c_add_network.cmake cmake/net2c_link_weights.cmake
     DESTINATION ${NET2C_CMAKE_DIR})
 
-file(RELATIVE_PATH NET2C_PC_PREFIX /prefix/${NET2C_PKGCONFIG_DIR} /prefix)
+string(REGEX REPLACE "[^/]+" ".." NET2C_PC_PREFIX ${NET2C_PKGCONFIG_DIR})
 configure_file(cmake/net2c_rt.pc.in ${PROJECT_BINARY_DIR}/net2c_rt.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/net2c_rt.pc DESTINATION ${NET2C_PKGCONFIG_DIR})
 

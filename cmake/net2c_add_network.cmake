@@ -55,7 +55,7 @@ function(net2c_add_network target)
     set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX)
   endif()
   add_library(${target} STATIC ${sources})
-  set_target_properties(${target} PROPERTIES NET2C_WEIGHTS_FILE ${base}.n2w)
+  set_target_properties(${target} PROPERTIES NET2C_WEIGHTS_FILE ${base}.n2w UNITY_BUILD OFF)
   target_compile_options(${target} PRIVATE -O2)
   target_include_directories(${target} PUBLIC
       $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}/net2c>)
@@ -102,8 +102,8 @@ function(net2c_find_program result)
   set(${result} ${NET2C_EXECUTABLE} PARENT_SCOPE)
 endfunction()
 
-# BASE_weights.c and .h: BASE.n2w as an array. Link-time optimisation is off for that file: it
-# does not see symbols that are defined in assembly.
+# BASE_weights.c and .h: BASE.n2w as an array. Link-time optimisation, which does not see symbols
+# that are defined in assembly, is off for that file.
 set(NET2C_LINK_WEIGHTS ${CMAKE_CURRENT_LIST_DIR}/net2c_link_weights.cmake CACHE INTERNAL "")
 function(net2c_link_weights base)
   add_custom_command(OUTPUT ${base}_weights.c ${base}_weights.h

@@ -13,13 +13,6 @@ set(name ${CMAKE_MATCH_1})
 string(TOUPPER ${name} upper)
 get_filename_component(file ${BASE} NAME)
 
-# Twice quoted: for the assembler, then for C.
-set(path ${BASE}.n2w)
-foreach(reader assembler c)
-  string(REPLACE "\\" "\\\\" path "${path}")
-  string(REPLACE "\"" "\\\"" path "${path}")
-endforeach()
-
 file(WRITE ${BASE}_weights.h "/* ${file}_weights.h: the weights of network ${name}, linked in. */
 #ifndef ${upper}_WEIGHTS_H
 #define ${upper}_WEIGHTS_H
@@ -49,7 +42,7 @@ __asm__(
     \".global ${name}_weights\\n\"
     \".type ${name}_weights, %object\\n\"
     \"${name}_weights:\\n\"
-    \".incbin \\\"${path}\\\"\\n\"
+    \".incbin \\\"${BASE}.n2w\\\"\\n\"
     \".size ${name}_weights, . - ${name}_weights\\n\"
     \".popsection\\n\");
 ")

@@ -91,6 +91,45 @@ static float *resample(Cx *cx, const stbi_uc *pixel, int width, int height, cons
     return out;
 }
 
+/* The Huffman tables of one JPEG segment, which begins with its length. stb_image trusts their
+ * sizes: more than 256 codes would overrun it. */
+static bool tables_fit(const uint8_t *p, size_t n)
+{
+    int left = (p[0] << 8 | p[1]) - 2;
+    size_t at = 2;
+    while (left > 0 && at + 17 <= n) {
+        int codes = 0;
+        for (int i = 1; i <= 16; i++)
+            codes += p[at + (size_t)i];
+        if (codes > 256)
+            return false;
+        left -= 17 + codes;
+        at += 17 + (size_t)codes;
+    }
+    return true;
+}
+
+/* Are all tables of a JPEG sound? Looks from segment to segment before the first scan, afterwards
+ * wherever a marker may stand. */
+static bool jpeg_fits(Bytes file)
+{
+    if (file.data[0] != 0xff)
+        return true;
+    bool scan = false;
+    for (size_t at = 0; at + 3 < file.size; ) {
+        const uint8_t *p = file.data + at++;
+        if (p[0] != 0xff || p[1] == 0 || p[1] == 0xff)
+            continue;
+        if (p[1] == 0xc4 && !tables_fit(p + 2, file.size - at - 1))
+            return false;
+        bool bare = p[1] == 0x01 || (p[1] >= 0xd0 && p[1] <= 0xd9);
+        scan = scan || p[1] == 0xda;
+        if (!scan && !bare)
+            at += 1 + (size_t)(p[2] << 8 | p[3]);
+    }
+    return true;
+}
+
 float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
                   const ImageOptions *o)
 {
@@ -103,9 +142,11 @@ float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
     }
     if (!file_read(cx, path, MAX_FILE, &file))
         return NULL;
-    if (!stbi_info_from_memory(file.data, (int)file.size, &width, &height, &channels) ||
+    bool sound = file.size > 0 && jpeg_fits(file);
+    if (!sound ||
+        !stbi_info_from_memory(file.data, (int)file.size, &width, &height, &channels) ||
         (int64_t)width * height > MAX_PIXELS) {
-        bad(cx, path, "not a JPEG or PNG file, or too large");
+        bad(cx, path, "not a sound JPEG or PNG file, or too large");
         return NULL;
     }
     stbi_uc *pixel = stbi_load_from_memory(file.data, (int)file.size, &width, &height, &channels,

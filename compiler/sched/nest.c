@@ -214,7 +214,7 @@ static bool join_step(Nest *nest, const Flat *f)
     const Stmt *last = nest_last(nest);
     LoadSearch read = find_load(f->store, last->buffer);
     if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
-        !is_injective(last) || (!nest->update && (nest->n_cond || has_reduction(nest))))
+        (!nest->update && (nest->n_cond || has_reduction(nest))))
         return false;
     Index to[MAX_NEST_LOOPS];
     int64_t points = 1, covered = 1;

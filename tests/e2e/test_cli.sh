@@ -134,6 +134,10 @@ printf x >>"$folder/long.npy"
 status 1 "not as long as its shape" run $model -w "$w" -i "$folder/long.npy" --top 1
 head -c 100 $photo >"$folder/half.jpg"
 status 1 "picture" run $model -w "$w" -i "$folder/half.jpg" --top 1
+# A Huffman table of 4080 codes, which overruns stb_image.
+{ printf '\xff\xd8\xff\xc4\x10\x03\x00'; printf '\xff%.0s' {1..16}; head -c 5000 /dev/zero; } \
+    >"$folder/table.jpg"
+status 1 "not a sound JPEG" run $model -w "$w" -i "$folder/table.jpg" --top 1
 
 # ---- verify, bench, info, opt
 status 0 "" verify $model -w "$w" --isa=scalar; prints "^conv1+relu1 .* ok$"

@@ -246,6 +246,9 @@ static const char *const odd_nests[] = {
     "  for i < 20, j < 8 { y[i + j] = x[i] - z[j]; } }",
     "(in x: f32[20], in z: f32[8], out y: f32[20]) {"
     "  for i < 20, j < 8 { y[i] = x[i] - z[j]; } }",
+    "(in x: f32[3], in z: f32[3], scratch s: f32[9], out y: f32[9]) {"
+    "  for i < 9 { s[i] = 0x1p+0; }  for i < 3, j < 3 { s[2*i + 2*j] = x[i] - z[j]; }"
+    "  for i < 9 { y[i] = s[i]; } }",
     /* a sum into elements that several iterations share */
     "(in x: f32[20, 5], in z: f32[8, 5], out y: f32[27]) {"
     "  for i < 20, j < 8 { y[i + j] = 0x0p+0; }"
@@ -282,6 +285,9 @@ static const char *const odd_nests[] = {
     "(in x: f32[20, 5], out y: f32[20]) {"
     "  for i < 20 { y[i] = 0x1p+0; }"
     "  for i < 20, d < 5 { y[i] = fma(y[i], x[i, d] * 0x1p-1, x[i, d]); } }",
+    /* parts of blocks beside each other */
+    "(in x: f32[20~12] as [d0/16, d0%16], in z: f32[33], out y: f32[53~11] as [d0/16, d0%16]) {"
+    "  for c < 20 { y[c] = x[c] * 0x1p+1; }  for c < 33 { y[c + 20] = z[c]; } }",
     /* no loops at all; backwards; a transposed step */
     "(in x: f32[40], in o: f32[3], out y: f32[40], out z: f32[1]) {"
     "  z[0] = o[1];  for i < 40 { y[39 - i] = x[i]; } }",

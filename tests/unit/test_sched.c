@@ -160,6 +160,9 @@ static const Case fc_cases[] = {
     {"split o 9223372036854775807 tail=pad", "cannot split"},
     {"split i 16 tail=pad", "is a reduction"},
     {"split i 16 tail=peel", NULL},
+    {"split i 5 tail=peel, split i.o 2", NULL},
+    {"split i 5 tail=peel, split i.o 3 tail=peel, split i.i 2 tail=peel", NULL},
+    {"split o 7 tail=peel, split o.o 2 tail=peel, order o.o.o o.o.i i o.i, unroll o.i", NULL},
     {"split i 16 tail=peel, split i.o 1, split i.i 3 tail=peel", NULL},
     {"split o 16 tail=pad", "past its end"},
     {"split o 16 tail=peel, split o.o 3 tail=pad", "run into what comes after"},
@@ -268,11 +271,18 @@ static void test_border(void **state)
         "  for i < 900 { y[i] = 0x0p+0; }"
         "  for i < 900, p < 200 { if (0 <= i + p - 199 < 700) {"
         "    y[i] = fma(x[0], w[p], y[i]); } } }";
+    static const char *const two_tests =       /* one fails in front, the other behind */
+        "kernel k(in x: f32[9, 9], out y: f32[5], out z: f32[5]) {"
+        "  for i < 5 { z[i] = 0x1p+0; }  for i < 5 { y[i] = 0x0p+0; }"
+        "  for i < 5, p < 2, q < 4 { if (0 <= i + p - 3 < 9, 0 <= i + q < 5) {"
+        "    y[i] = x[i + p - 3, i + q] + y[i]; } }"
+        "  for i < 5 { z[i] = y[i] + z[i]; } }";
     static const Case legal[] = {{"border i", NULL}, {"border i, unroll i", NULL},
                                  {"border i, stage at i", "outside the staged tile"},
                                  {"border i, split i 3", "cannot split"}};
     for (size_t i = 0; i < 4; i++)
         check_schedule(conv, &legal[i]);
+    check_schedule(two_tests, &(Case){"border i", NULL});
     check_schedule(wide, &(Case){"border i", "can be peeled"});
 }
 

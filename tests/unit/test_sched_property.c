@@ -27,7 +27,11 @@ typedef struct Writer {                /* the verbs that were legal so far, as t
 
 static const char *random_loop(const Writer *w)
 {
-    return w->nest->n_loops ? w->nest->loop[random_below(w->nest->n_loops)].name : "none";
+    const Nest *nest = w->nest;
+    for (int i = 0; i < nest->n_loops && chance(20); i++)     /* often the halves of a split */
+        if (strchr(nest->loop[i].name, '.'))
+            return nest->loop[i].name;
+    return nest->n_loops ? nest->loop[random_below(nest->n_loops)].name : "none";
 }
 
 static void write_split(Writer *w, const char *loop, int factor)

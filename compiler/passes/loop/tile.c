@@ -27,12 +27,19 @@ typedef struct Widen {
     bool ok;
 } Widen;
 
+/* Does a test around have a say in the index, or never hold? */
 static bool is_guarded(const Widen *w, Index x)
 {
-    for (int i = 0; w->guard && i < w->guard->n_cond; i++)
+    for (int i = 0; w->guard && i < w->guard->n_cond; i++) {
+        const Cond *c = &w->guard->cond[i];
+        int64_t min, max;
+        index_range(c->index, &min, &max);
+        if (max < 0 || min >= c->extent)
+            return true;
         for (int t = 0; t < x.n; t++)
-            if (index_coef(w->guard->cond[i].index, x.term[t].var))
+            if (index_coef(c->index, x.term[t].var))
                 return true;
+    }
     return false;
 }
 
