@@ -55,6 +55,16 @@ typedef struct ConvNest {
     const Var *n, *g, *oc, *oy, *ox, *ic, *ky, *kx;
 } ConvNest;
 
+/* Weights [out, ...] of a grouped convolution are seen as [groups, out / groups, ...]: the same
+ * numbers, and each group's channels can be padded to whole vectors. */
+static void split_groups(Buffer *b, int64_t groups)
+{
+    for (int d = b->rank++; d > 1; d--)
+        b->dim[d] = b->dim[d - 1];
+    b->dim[1] = (Dim){.extent = b->dim[0].extent / groups};
+    b->dim[0] = (Dim){.extent = groups};
+}
+
 static ConvNest conv_begin(NestCx *nx)
 {
     ConvNest c = {.nx = nx, .build = build_kernel(nx->kernel), .window = node_window(nx->node)};
@@ -62,6 +72,8 @@ static ConvNest conv_begin(NestCx *nx)
     c.groups = node_int(nx->node, "groups");
     c.in_each = nx->in[0]->dim[1].extent / c.groups;
     c.out_each = nx->out->dim[1].extent / c.groups;
+    for (int i = 0; i < nx->node->n_param && c.groups > 1; i++)
+        split_groups(nx->param[i], c.groups);
     return c;
 }
 
@@ -130,12 +142,21 @@ static int input_index(const ConvNest *c, Index at[4], Cond cond[2])
     return n_cond;
 }
 
+/* The first dimensions of a parameter: [oc], or [g, oc]. */
+static int param_index(const ConvNest *c, Index *at)
+{
+    int d = 0;
+    if (c->g)
+        at[d++] = index_var(c->nx->arena, c->g);
+    at[d++] = index_var(c->nx->arena, c->oc);
+    return d;
+}
+
 static const Expr *weight_load(const ConvNest *c)
 {
     Arena *a = c->nx->arena;
-    Index at[4];
-    int d = 0;
-    at[d++] = channel_index(c, c->out_each, c->oc);
+    Index at[5];
+    int d = param_index(c, at);
     at[d++] = index_var(a, c->ic);
     if (!c->flat)
         at[d++] = index_var(a, c->ky);
@@ -147,11 +168,12 @@ static const Expr *weight_load(const ConvNest *c)
 static void init_nest(ConvNest *c)
 {
     NestCx *nx = c->nx;
-    Index at[4];
+    Index at[4], bias[2];
     spatial_loops(c);
     output_index(c, at);
+    int n = param_index(c, bias);
     build_store(&c->build, nx->out, at,
-                nx->node->n_param > 1 ? expr_load(nx->arena, nx->param[1], &at[1], 1, 1)
+                nx->node->n_param > 1 ? expr_load(nx->arena, nx->param[1], bias, n, 1)
                                       : nest_const(nx, 0));
     loops_close(c);
 }

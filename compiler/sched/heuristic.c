@@ -24,6 +24,7 @@ typedef struct Access {
     const Buffer *buffer;
     const Index *index;
     bool store;
+    bool final;                        /* when the tile is finished: not in lanes if scattered */
 } Access;
 
 typedef struct Problem {
@@ -36,13 +37,14 @@ typedef struct Problem {
     int n_loads;
     double turns, elements;            /* products of the reduction and the spatial extents */
     double weight_bytes;               /* read by the update, per copy of the whole nest */
+    bool in_steps;                     /* while collecting */
     bool simple;                       /* all of it is here, and its loops may be reordered */
 } Problem;
 
 typedef struct Tile {
     int lane, point;                   /* index into nest->var; -1: none */
     int64_t block, points;             /* vectors, iterations */
-    bool pad;
+    bool pad, scatter;
     double cycles;
     int copies;
 } Tile;
@@ -57,15 +59,18 @@ static void collect_access(Problem *p, Access x)
 
 static void collect_load(void *user, const Expr *e)
 {
+    Problem *p = user;
+    const Stmt *update = p->nest->update;
+    bool own = update && e->buffer == update->buffer;
     if (e->kind == EXPR_LOAD)
-        collect_access(user, (Access){e->buffer, e->index, false});
+        collect_access(p, (Access){e->buffer, e->index, false, p->in_steps || own});
 }
 
 static void collect_stmt(Problem *p, const Stmt *s)
 {
     if (!s)
         return;
-    collect_access(p, (Access){s->buffer, s->index, true});
+    collect_access(p, (Access){s->buffer, s->index, true, true});
     stmt_visit_exprs(s, collect_load, p);
 }
 
@@ -98,6 +103,7 @@ static Problem problem_of(Arena *a, const Nest *nest, const Row *row)
                  .simple = !nest->ordered && nest->n_vars <= MAX_VARS};
     collect_stmt(&p, nest->init);
     collect_stmt(&p, nest->update);
+    p.in_steps = true;
     for (int i = 0; i < nest->n_steps; i++)
         collect_stmt(&p, nest->step[i]);
     if (nest->update)
@@ -162,12 +168,12 @@ static bool lane_contiguous(const Problem *p, const Access *x, const Var *v)
 }
 
 /* May the lanes run past the end up to a whole vector? */
-static bool lane_has_slack(const Problem *p, const Var *v, int64_t over)
+static bool lane_has_slack(const Problem *p, const Var *v, int64_t over, bool scatter)
 {
     for (int i = 0; i < p->n_all; i++) {
         const Access *x = &p->all[i];
         int d = lane_dim(x, v);
-        if (d < 0)
+        if (d < 0 || (scatter && x->final))
             continue;
         const Dim *dim = &x->buffer->dim[d];
         int64_t min, max, end = dim->extent - 1;
@@ -179,7 +185,7 @@ static bool lane_has_slack(const Problem *p, const Var *v, int64_t over)
     return true;
 }
 
-static bool can_be_lane(const Problem *p, int var)
+static bool can_be_lane(const Problem *p, int var, bool scatter)
 {
     const Var *v = p->nest->var[var];
     if (is_reduction(p->nest, var))
@@ -189,6 +195,8 @@ static bool can_be_lane(const Problem *p, int var)
             return false;
     bool used = false;
     for (int i = 0; i < p->n_all; i++) {
+        if (scatter && p->all[i].final)
+            continue;
         if (!lane_contiguous(p, &p->all[i], v))
             return false;
         used |= lane_dim(&p->all[i], v) >= 0;
@@ -246,7 +254,8 @@ static void tile_cost(const Problem *p, Tile *t)
             if (!width[i] || !high[j] || !count[i] || !rows[j])
                 continue;
             double once = p->turns * turn_cycles(p, t, width[i], high[j]) +
-                          2.0 * (double)(width[i] * high[j]) + 6;
+                          (t->scatter ? 2.0 * (double)lanes : 2.0) * (double)(width[i] * high[j]) +
+                          6;
             t->cycles += once * (double)(count[i] * rows[j]);
             t->copies++;
         }
@@ -261,11 +270,11 @@ static bool tile_fits(const Problem *p, const Tile *t)
 }
 
 /* The best tile whose lanes run along `lane`. */
-static void search_tiles(const Problem *p, int lane, Tile *best)
+static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
 {
     int64_t lanes = p->row->lanes, extent = p->nest->var[lane]->extent;
     int64_t over = (lanes - extent % lanes) % lanes;
-    bool pad = over > 0 && lane_has_slack(p, p->nest->var[lane], over);
+    bool pad = over > 0 && lane_has_slack(p, p->nest->var[lane], over, scatter);
     if (extent < lanes && !pad)
         return;
     int64_t vectors = (extent + (pad ? over : 0)) / lanes;
@@ -277,7 +286,7 @@ static void search_tiles(const Problem *p, int lane, Tile *best)
         for (int64_t block = 1; block <= vectors && block <= (p->nest->update ? 8 : 1);
              block++)
             for (int64_t points = 1; points <= most && points <= 28; points++) {
-                Tile t = {lane, point, block, points, pad, 0, 0};
+                Tile t = {lane, point, block, points, pad, scatter, 0, 0};
                 if (!tile_fits(p, &t))
                     break;
                 tile_cost(p, &t);
@@ -317,7 +326,7 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *
                        const Index *index)
 {
     const Nest *nest = p->nest;
-    Access access = {b, index, false};
+    Access access = {b, index, false, false};
     int lane = lane_dim(&access, nest->var[t->lane]);
     int64_t width = t->block * p->row->lanes;
     bool placed[MAX_DIMS] = {false};
@@ -495,8 +504,10 @@ static Tile best_tile(const Problem *p)
 {
     Tile best = {.lane = -1};
     for (int v = 0; v < p->nest->n_vars && p->row->lanes > 1; v++)
-        if (can_be_lane(p, v))
-            search_tiles(p, v, &best);
+        if (can_be_lane(p, v, false))
+            search_tiles(p, v, false, &best);
+        else if (p->nest->update && can_be_lane(p, v, true))
+            search_tiles(p, v, true, &best);
     return best;
 }
 
@@ -514,6 +525,8 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
         if (t.lane < 0 && r.partial < 0)
             continue;
         str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
+        if (t.lane >= 0 && t.scatter)
+            str_add(&out, "scatter, ");
         write_reduction_splits(&p, &out, &r);
         if (t.lane < 0) {
             write_sums(&p, &out, &r);

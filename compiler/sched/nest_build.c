@@ -281,6 +281,41 @@ static void emit_update(Emitter *m, Body *out, int level)
     emit_acc_store(m, out, expr_map(m->arena, s->expr, replace_load, &r));
 }
 
+/* tile = acc in whole vectors; then each element of it that padding did not add takes the steps. */
+static void emit_scatter(Emitter *m, Body *out)
+{
+    Nest *nest = m->nest;
+    Index index[MAX_DIMS];
+    Cond inside[MAX_COND];
+    LoopKind kind[MAX_NEST_LOOPS];
+    int n = 0;
+    Buffer *acc = m->acc;
+    make_acc(m, acc->type, out);
+    Buffer *tile = m->acc;
+    tile->name = "tile";
+    Body *leaf = open_tile(m, out);
+    m->acc = acc;
+    const Expr *value = acc_load(m, index);
+    m->acc = tile;
+    emit_acc_store(m, leaf, value);
+    for (int i = 0; i < nest->n_loops; i++) {
+        kind[i] = nest->loop[i].kind;
+        nest->loop[i].kind = LOOP_SERIAL;
+    }
+    leaf = open_tile(m, out);
+    for (int i = 0; i < nest->n_loops; i++)
+        nest->loop[i].kind = kind[i];
+    for (int i = 0; i < nest->n_splits; i++)
+        for (int v = 0; v < nest->n_vars && n < MAX_COND; v++)
+            if (nest->split[i].pad && str_eq(nest->split[i].from, nest->var[v]->name))
+                inside[n++] = (Cond){value_of(m, nest->var[v]->name), nest->var[v]->extent};
+    if (n) {
+        body_add(leaf, stmt_if(m->arena, inside, n));
+        leaf = &leaf->last->body;
+    }
+    emit_steps(m, leaf, acc_load(m, index), nest->update);
+}
+
 static void emit_staged(Emitter *m, Body *out)
 {
     Nest *nest = m->nest;
@@ -298,6 +333,10 @@ static void emit_staged(Emitter *m, Body *out)
     Body *leaf = open_tile(m, out);
     emit_acc_store(m, leaf, instance(m, nest->init)->expr);
     emit_update(m, out, nest->stage_at);
+    if (nest->scatter) {
+        emit_scatter(m, out);
+        return;
+    }
     leaf = open_tile(m, out);
     Index index[MAX_DIMS];
     emit_steps(m, leaf, acc_load(m, index), nest->update);

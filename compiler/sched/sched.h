@@ -58,6 +58,7 @@ typedef struct Nest {
     Cond cond[MAX_COND];               /* guard of the update */
     int n_cond;
     int stage_at;                      /* position in loop[] where the tile in registers begins */
+    bool scatter;                      /* the finished tile is stored element by element */
     int partial_at;                    /* sums from here on start at zero and are then added to
                                           the tile; -1: one chain */
 } Nest;
@@ -90,6 +91,7 @@ typedef enum { TAIL_NONE, TAIL_PEEL, TAIL_PAD } TailKind;
 bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail);
 bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n);
 bool verb_stage(VerbCx *v, Nest *nest, const char *loop);        /* NULL: innermost */
+bool verb_scatter(VerbCx *v, Nest *nest);
 bool verb_partial(VerbCx *v, Nest *nest, const char *loop);
 bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind);
 bool verb_border(VerbCx *v, Nest *nest, const char *loop);

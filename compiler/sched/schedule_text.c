@@ -2,8 +2,8 @@
  *
  *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
  *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
- *         | "stage" | "partial" loop | "unroll" loop... | "vector" loop | "parallel" loop
- *         | "border" loop | "pack" buffer "[" entry { "," entry } "]"
+ *         | "stage" | "partial" loop | "scatter" | "unroll" loop... | "vector" loop
+ *         | "parallel" loop | "border" loop | "pack" buffer "[" entry { "," entry } "]"
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
 #include "sched/sched.h"
@@ -168,6 +168,8 @@ static bool read_verb(Reader *r, Nest *nest, const char *verb)
         return read_marks(r, nest, LOOP_VECTOR);
     if (str_eq(verb, "parallel"))
         return read_marks(r, nest, LOOP_PARALLEL);
+    if (str_eq(verb, "scatter"))
+        return verb_scatter(r->v, nest);
     if (str_eq(verb, "partial"))
         return verb_partial(r->v, nest, next_word(r));
     if (str_eq(verb, "border"))
@@ -175,8 +177,8 @@ static bool read_verb(Reader *r, Nest *nest, const char *verb)
     if (str_eq(verb, "pack"))
         return read_pack(r);
     static const char *const verbs[] = {"split", "order", "stage", "partial", "unroll", "vector",
-                                        "parallel", "border", "pack"};
-    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 9);
+                                        "parallel", "border", "pack", "scatter"};
+    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 10);
     fail_word(r, "unknown verb");
     if (near)
         diag_help(r->v->cx->diags, "did you mean '%s'?", near);

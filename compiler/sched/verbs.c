@@ -63,7 +63,7 @@ static bool check_padding(VerbCx *v, const Nest *nest, const char *loop)
     }
     if (nest->ordered)
         return refuse(v, "iterations of '%s' depend on each other", loop);
-    for (int i = 0; i < nest->n_vars; i++) {
+    for (int i = 0; i < nest->n_vars && !nest->scatter; i++) {
         if (!str_eq(nest->var[i]->name, loop))
             continue;
         if (!check_padded_store(v, nest->init, nest->var[i]))
@@ -161,6 +161,17 @@ bool verb_stage(VerbCx *v, Nest *nest, const char *loop)
         if (nest->loop[i].reduction && nest->update)
             return refuse(v, "'%s' is a reduction outside the staged tile", nest->loop[i].name);
     nest->stage_at = at;
+    return true;
+}
+
+/* Where lanes do not lie side by side in the target, the tile goes through memory: whole vectors
+ * in, single elements out, those that padding added left out. */
+bool verb_scatter(VerbCx *v, Nest *nest)
+{
+    if (!nest->update)
+        return refuse(v, "scatter needs a tile that is accumulated; nest '%s' has none",
+                      nest->label);
+    nest->scatter = true;
     return true;
 }
 

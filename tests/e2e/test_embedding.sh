@@ -209,6 +209,46 @@ END
     build_and_run 'plain c++'
 }
 
+# Another machine, where there is a cross compiler for it and an emulator: the runtime installed
+# into its tree as the guide says, then an application.
+check_other_machine() {
+    local gcc=aarch64-linux-gnu-gcc emulator=qemu-aarch64
+    if ! command -v $gcc >/dev/null || ! command -v $emulator >/dev/null; then
+        echo "left out: no $gcc or no $emulator"
+        return 0
+    fi
+    cat >"$folder/work/other.cmake" <<END
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER $gcc)
+set(CMAKE_FIND_ROOT_PATH $folder/work/sysroot)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_EXE_LINKER_FLAGS -static)
+END
+    project other <<'END'
+cmake_minimum_required(VERSION 3.18)
+project(other LANGUAGES C)
+find_package(net2c REQUIRED)
+net2c_add_network(tiny_gen MODEL tiny.yaml WEIGHTS tiny.safetensors ISA scalar WEIGHTS_AS incbin)
+add_executable(embedded embedded.c)
+target_link_libraries(embedded PRIVATE tiny_gen)
+END
+    local toolchain=-DCMAKE_TOOLCHAIN_FILE=$folder/work/other.cmake
+    if cmake -S "$root" -B "$folder/work/runtime" "$toolchain" &&
+        cmake --build "$folder/work/runtime" &&
+        cmake --install "$folder/work/runtime" --prefix "$folder/work/sysroot/usr" &&
+        configure other "$toolchain" && cmake --build "$folder/work/other/build" &&
+        configure other -B "$folder/work/other/here" &&
+        cmake --build "$folder/work/other/here"; then
+        $emulator "$folder/work/other/build/embedded" >"$folder/there.numbers" || true
+        "$folder/work/other/here/embedded" >"$folder/here.numbers"
+        cmp "$folder/here.numbers" "$folder/there.numbers" || fail "other machine: other numbers"
+    else
+        fail "other machine: build"
+    fi >"$folder/other_machine.log" 2>&1
+    grep FAILED "$folder/other_machine.log" || true
+}
+
 # wrong NAME TEXT ARGUMENTS: this call of net2c_add_network is refused with TEXT.
 wrong() {
     project "$1" <<END
@@ -243,6 +283,7 @@ run_examples
 check_cmake_example
 check_subproject
 check_cxx_project
+check_other_machine
 check_wrong_calls
 echo "embedding: $failures failures"
 [ $failures -eq 0 ]
