@@ -461,12 +461,12 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
 /* Where nothing can be a lane, long sums are still cut: accuracy does not depend on the row. */
 static void write_sums(const Problem *p, Str *out, const Reductions *r)
 {
-    str_add(out, "order ");
+    str_add(out, "order");
     for (int v = 0; v < p->nest->n_vars; v++)
         if (!is_reduction(p->nest, v))
-            str_printf(out, "%s ", p->nest->var[v]->name);
+            str_printf(out, " %s", p->nest->var[v]->name);
     for (int i = 0; i < r->n; i++)
-        str_printf(out, "%s ", r->name[i]);
+        str_printf(out, " %s", r->name[i]);
     str_printf(out, ", stage at %s, partial %s", r->name[0], r->name[r->partial]);
 }
 
