@@ -8,13 +8,13 @@ set -u
 packages=()
 for part in "$@"; do
     case $part in
-    build) packages+=(gcc libc6-dev make cmake libyaml-dev) ;;
-    test) packages+=(clang libcmocka-dev python3 binutils) ;;
+    build) packages+=(gcc libc6-dev make cmake libyaml-dev libstb-dev) ;;
+    test) packages+=(clang g++ pkg-config libcmocka-dev python3 binutils) ;;
     demo) packages+=(libstb-dev) ;;
     bench) packages+=(clang python3 python3-venv) ;;
-    fixtures) packages+=(python3 python3-numpy python3-torch) ;;
-    ci) packages+=(gcc libc6-dev clang make cmake libyaml-dev libcmocka-dev libstb-dev python3
-                   python3-numpy python3-torch binutils) ;;
+    fixtures) packages+=(python3 python3-numpy python3-torch dataset-fashion-mnist) ;;
+    ci) packages+=(gcc g++ libc6-dev clang make cmake pkg-config libyaml-dev libcmocka-dev libstb-dev
+                   python3 python3-numpy python3-torch dataset-fashion-mnist binutils) ;;
     *)
         echo "deps.sh: unknown part '$part' (build, test, demo, bench, fixtures, ci)" >&2
         exit 2

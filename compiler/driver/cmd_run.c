@@ -4,7 +4,8 @@
  *     net2c run net.yaml -w net.safetensors -i x.npy -o logits=y.npy
  *
  * contract: each item of the batch is computed; outputs that are not asked for are not written.
- * --top prints a line an element: output, item, index, value, largest first.
+ * --top prints a line an element: output, item, index, value, largest first, and with --labels its
+ * name.
  */
 #include "driver/driver.h"
 
@@ -65,8 +66,41 @@ static bool is_larger(float a, float b)
     return a > b || (a != a && b == b);
 }
 
+typedef struct Labels {
+    const char **name;                 /* NULL: none were given */
+    int64_t n;
+} Labels;
+
+/* One name a line; control characters would reach the terminal and are refused. */
+static bool labels_read(Cx *cx, const char *path, Labels *out)
+{
+    Bytes file;
+    size_t cap = 0;
+    *out = (Labels){NULL, 0};
+    if (!path)
+        return true;
+    if (!file_read(cx, path, (size_t)1 << 20, &file))
+        return false;
+    for (size_t at = 0; at < file.size;) {
+        size_t end = at;
+        while (end < file.size && file.data[end] != '\n')
+            if (file.data[end++] < ' ') {
+                Place place = {path, (int)out->n + 1, (int)(end - at), 1};
+                diag_error(cx->diags, place, "E0107", "a control character in a label");
+                diag_help(cx->diags, "write one name a line, as plain text");
+                return false;
+            }
+        out->name = arena_grow(cx->perm, out->name, (size_t)out->n, (size_t)out->n + 1, &cap,
+                               sizeof *out->name);
+        out->name[out->n++] = arena_strndup(cx->perm, (const char *)file.data + at, end - at);
+        at = end + 1;
+    }
+    return true;
+}
+
 /* The k largest of n by repeated search: k is small. */
-static void print_top(Cx *cx, const char *name, int64_t item, const float *v, int64_t n, int64_t k)
+static void print_top(Cx *cx, const char *name, int64_t item, const float *v, int64_t n, int64_t k,
+                      const Labels *labels)
 {
     bool *taken = NEW_ARRAY(cx->temp, bool, n);
     for (int64_t i = 0; i < k && i < n; i++) {
@@ -77,7 +111,8 @@ static void print_top(Cx *cx, const char *name, int64_t item, const float *v, in
         taken[best] = true;
         Str number = str_new(cx->temp);
         str_double(&number, (double)v[best]);
-        printf("%s %lld %lld %s\n", name, (long long)item, (long long)best, number.data);
+        printf("%s %lld %lld %s%s%s\n", name, (long long)item, (long long)best, number.data,
+               best < labels->n ? " " : "", best < labels->n ? labels->name[best] : "");
     }
 }
 
@@ -96,13 +131,17 @@ static bool give_results(Cx *cx, const Options *o, const Graph *g, void *const *
 {
     bool ok = true;
     int64_t k = option_count(o, OPT_TOP, 0);
+    Labels labels;
+    if (!labels_read(cx, option_text(o, OPT_LABELS, NULL), &labels))
+        return false;
     for (int i = 0; i < o->n[OPT_OUTPUT]; i++)
         ok &= write_output(cx, g, o->value[OPT_OUTPUT][i], io, batch);
     for (int i = 0; ok && i < g->n_outputs; i++) {
         const Tensor *t = g->outputs[i];
         int64_t n = shape_count(&t->shape);
         for (int64_t item = 0; k > 0 && item < batch; item++)
-            print_top(cx, t->name, item, (const float *)io[g->n_inputs + i] + item * n, n, k);
+            print_top(cx, t->name, item, (const float *)io[g->n_inputs + i] + item * n, n, k,
+                      &labels);
     }
     return ok;
 }
