@@ -5,6 +5,7 @@
 # make bench      each layer beside the machine's own limits
 # make bench-peers  the whole network beside ONNX Runtime
 # make bench-convolutions  sixty random shapes beside the multiply-add loop
+# make generated  the sample output in generated/ once more
 # make clean      removes what the above made (also out/)
 #
 # demo and check first install the Debian packages that are missing (tools/deps.sh);
@@ -12,7 +13,7 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-asan bench bench-peers bench-convolutions fixtures clean
+.PHONY: all build demo check check-asan bench bench-peers bench-convolutions fixtures generated clean
 
 all: build
 
@@ -53,6 +54,9 @@ bench-peers: build
 fixtures: build
 	@bash tools/deps.sh fixtures
 	@/usr/bin/python3 tests/fixtures/make_fixtures.py
+
+generated: build
+	@bash tools/generated.sh
 
 clean:
 	rm -rf build out

@@ -223,7 +223,7 @@ def check_unique_names(paths):
 
 
 def main():
-    hidden = ("build", "out", ".git", ".venv")
+    hidden = ("build", "out", "generated", ".git", ".venv")
     tree = [p for p in sources(ROOT, ".c", ".h", ".def", ".py", ".sh")
             if not set(p.relative_to(ROOT).parts) & set(hidden)]
     check_unique_names(tree)

@@ -1,0 +1,233 @@
+/* contract: what generated code promises its caller, clause by clause, on the network NET whose
+ * header is NET_HEADER (one input and one output).
+ *
+ * usage: contract WEIGHTS.n2w [--threads]     --threads: only the concurrent runs (for TSan)
+ * Prints each clause that does not hold, then "N passed, N failed".
+ */
+#define _GNU_SOURCE
+#include <net2c_rt.h>
+#include NET_HEADER
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define bind JOIN(NET, _bind)
+#define run JOIN(NET, _run)
+#define check JOIN(NET, _check)
+#define info JOIN(NET, _info)
+
+enum { PAGE = 4096, BATCH = 3, THREADS = 16 };
+
+typedef JOIN(NET, _model) Model;
+typedef JOIN(NET, _io) Io;
+
+static int passed, failed;
+
+static void expect(int holds, const char *clause)
+{
+    *(holds ? &passed : &failed) += 1;
+    if (!holds)
+        printf("does not hold: %s\n", clause);
+}
+
+/* Pages with a forbidden one on each side; the returned block touches one of them. */
+static void *guarded(size_t bytes, int at_end)
+{
+    size_t body = (bytes + PAGE - 1) / PAGE * PAGE;
+    char *map = mmap(NULL, body + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED || mprotect(map + PAGE, body, PROT_READ | PROT_WRITE)) {
+        perror("contract");
+        exit(5);
+    }
+    return map + PAGE + (at_end ? body - bytes : 0);
+}
+
+static size_t tensor_count(const n2c_tensor_info *t)
+{
+    size_t n = 1;
+    for (unsigned d = 0; d < t->rank; d++)
+        n *= t->dim[d];
+    return n;
+}
+
+static void fill(float *x, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(seed >> 8) / 8388608.0f - 1.0f;
+    }
+}
+
+static size_t n_in, n_out;
+static Model model;
+
+static Io io_of(const float *x, float *y)
+{
+    Io io;
+    const void *part[2] = {x, y};
+    memcpy(&io, part, sizeof io);
+    return io;
+}
+
+static void run_plain(const float *x, float *y, size_t batch, int poison)
+{
+    void *arena = n2c_aligned_alloc(info()->arena_bytes);
+    memset(arena, poison, info()->arena_bytes);
+    Io io = io_of(x, y);
+    expect(run(&model, &io, batch, arena, NULL) == N2C_OK, "run succeeds on valid arguments");
+    n2c_aligned_free(arena);
+}
+
+static void check_memory(const float *x, const float *want)
+{
+    size_t in = n_in * sizeof *x, out = n_out * sizeof *x, arena_bytes = info()->arena_bytes;
+    for (int at_end = 0; at_end < 2; at_end++) {
+        float *gx = guarded(in, at_end), *gy = guarded(out, at_end);
+        size_t slack = at_end ? arena_bytes % 64 : 0;
+        char *arena = guarded(arena_bytes + (slack ? 64 - slack : 0), at_end);
+        memcpy(gx, x, in);
+        if (!at_end)
+            expect(!mprotect(gx, (in + PAGE - 1) / PAGE * PAGE, PROT_READ),
+                   "inputs can be read-only");
+        Io io = io_of(gx, gy);
+        expect(run(&model, &io, 1, arena, NULL) == N2C_OK,
+               "nothing beside the arguments is touched");
+        expect(!memcmp(gy, want, out), "bits do not depend on where buffers lie");
+    }
+}
+
+static void check_arguments(const float *x, float *y)
+{
+    char *arena = n2c_aligned_alloc(info()->arena_bytes + 64);
+    Io io = io_of(x, y), no_input = io_of(NULL, y), no_output = io_of(x, NULL);
+    Io odd = io_of((const float *)((const char *)x + 1), y);
+    Model unbound = {0};
+    expect(run(NULL, &io, 1, arena, NULL) == N2C_BAD_ARGUMENT, "no model is refused");
+    expect(run(&unbound, &io, 1, arena, NULL) == N2C_BAD_ARGUMENT, "an unbound model is refused");
+    expect(run(&model, NULL, 1, arena, NULL) == N2C_BAD_ARGUMENT, "no io is refused");
+    expect(run(&model, &no_input, 1, arena, NULL) == N2C_BAD_ARGUMENT, "no input is refused");
+    expect(run(&model, &no_output, 1, arena, NULL) == N2C_BAD_ARGUMENT, "no output is refused");
+    expect(run(&model, &odd, 1, arena, NULL) == N2C_BAD_ARGUMENT, "an unaligned input is refused");
+    expect(run(&model, &io, 0, arena, NULL) == N2C_BAD_ARGUMENT, "a batch of 0 is refused");
+    expect(run(&model, &io, 1, NULL, NULL) == N2C_BAD_ARGUMENT, "no arena is refused");
+    expect(run(&model, &io, 1, arena + 4, NULL) == N2C_BAD_ARGUMENT, "an odd arena is refused");
+    n2c_aligned_free(arena);
+}
+
+typedef struct Hook {
+    unsigned begun, ended, stop_at;
+    int in_order;
+} Hook;
+
+static int on_step(void *user, unsigned step, int phase, const void *data, size_t bytes)
+{
+    Hook *h = user;
+    if (phase == N2C_STEP_BEGIN)
+        h->in_order &= step == h->begun++;
+    else
+        h->in_order &= step == h->ended++ && data && bytes;
+    return phase == N2C_STEP_BEGIN && step == h->stop_at;
+}
+
+static void check_hooks(const float *x, float *y, const float *want)
+{
+    void *arena = n2c_aligned_alloc(info()->arena_bytes);
+    Hook all = {0, 0, ~0u, 1}, some = {0, 0, 2, 1};
+    n2c_exec exec = {.on_step = on_step, .user = &all};
+    Io io = io_of(x, y);
+    expect(run(&model, &io, 1, arena, &exec) == N2C_OK, "run succeeds with hooks");
+    expect(all.begun == info()->n_steps && all.ended == all.begun && all.in_order,
+           "each step begins and ends once, in order");
+    expect(!memcmp(y, want, n_out * sizeof *y), "hooks change no bit");
+    exec.user = &some;
+    expect(run(&model, &io, 1, arena, &exec) == N2C_CANCELLED && some.ended == 2,
+           "a hook cancels at once");
+    n2c_aligned_free(arena);
+}
+
+typedef struct Worker {
+    const float *x, *want;
+    int same, runs;
+} Worker;
+
+static void *work(void *user)
+{
+    Worker *w = user;
+    float *y = malloc(n_out * sizeof *y);
+    void *arena = n2c_aligned_alloc(info()->arena_bytes);
+    Io io = io_of(w->x, y);
+    w->same = 1;
+    for (int i = 0; i < w->runs; i++)
+        w->same &= run(&model, &io, 1, arena, NULL) == N2C_OK &&
+                   !memcmp(y, w->want, n_out * sizeof *y);
+    n2c_aligned_free(arena);
+    free(y);
+    return NULL;
+}
+
+static void check_threads(const float *x, const float *want, int runs)
+{
+    pthread_t thread[THREADS];
+    Worker worker[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        worker[i] = (Worker){x, want, 0, runs};
+        if (pthread_create(&thread[i], NULL, work, &worker[i]))
+            exit(5);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        expect(worker[i].same, "threads with arenas of their own get the same bits");
+    }
+}
+
+static void check_values(float *x, const float *want)
+{
+    float *y = malloc(BATCH * n_out * sizeof *y), *many = malloc(BATCH * n_in * sizeof *many);
+    run_plain(x, y, 1, 0xff);
+    expect(!memcmp(y, want, n_out * sizeof *y), "bits do not depend on what the arena held (NaN)");
+    fill(many, BATCH * n_in, 7);
+    memcpy(many + 2 * n_in, x, n_in * sizeof *x);
+    run_plain(many, y, BATCH, 0x55);
+    expect(!memcmp(y + 2 * n_out, want, n_out * sizeof *y), "bits do not depend on the position");
+    for (size_t i = 0; i < n_in; i++)
+        many[i] = i % 3 ? NAN : INFINITY;
+    run_plain(many, y, 1, 0);
+    expect(isnan(y[0]), "NaN goes through to the output");
+    check_arguments(x, y);
+    check_hooks(x, y, want);
+    free(many);
+    free(y);
+}
+
+int main(int argc, char **argv)
+{
+    const void *weights;
+    size_t bytes;
+    if (argc < 2 || n2c_map_weights(argv[1], &weights, &bytes) != N2C_OK)
+        return 2;
+    n2c_status status = bind(&model, weights, bytes);
+    if (status == N2C_NO_CPU) {
+        printf("skipped: this CPU lacks the instruction set\n");
+        return 77;
+    }
+    expect(status == N2C_OK && check(&model) == N2C_OK, "bind and check accept the blob");
+    n_in = tensor_count(&info()->inputs[0]);
+    n_out = tensor_count(&info()->outputs[0]);
+    float *x = malloc(n_in * sizeof *x), *want = malloc(n_out * sizeof *want);
+    fill(x, n_in, 1);
+    run_plain(x, want, 1, 0);
+    check_threads(x, want, argc > 2 ? 20 : 1000 / 16);
+    if (argc == 2) {
+        check_memory(x, want);
+        check_values(x, want);
+    }
+    n2c_unmap_weights(weights, bytes);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed ? 1 : 0;
+}

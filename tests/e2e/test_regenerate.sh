@@ -1,0 +1,25 @@
+#!/bin/bash
+# The committed sample output is what the compiler writes today, whatever the locale, time zone and
+# umask, byte for byte.
+#
+# Environment: NET2C, NET2C_TEST_DIR
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=${NET2C_TEST_DIR:-build/test_regenerate}
+rm -rf "$folder"
+mkdir -p "$folder"
+umask 077
+LC_ALL=de_DE.UTF-8 TZ=Asia/Tokyo bash tools/generated.sh "$(realpath "$folder")"
+failed=0
+for file in generated/*_gen.*; do
+    if ! cmp "$file" "$folder/$(basename "$file")"; then
+        failed=$((failed + 1))
+    fi
+done
+count=$(ls "$folder" | wc -l)
+[ "$count" -eq "$(ls generated/*_gen.* | wc -l)" ] || failed=$((failed + 1))
+if [ "$failed" -gt 0 ]; then
+    echo "run 'make generated' and read the difference before committing it"
+fi
+echo "$((count - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
