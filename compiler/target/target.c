@@ -6,7 +6,7 @@
  */
 #include "target/target.h"
 
-static const Row *const rows[] = {&row_avx512, &row_scalar};
+static const Row *const rows[] = {&row_avx512, &row_avx2, &row_scalar};
 
 int row_count(void)
 {
