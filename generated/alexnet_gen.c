@@ -2,7 +2,7 @@
  * Build: cc -O2 -c alexnet_gen.c, with net2c_rt.h on the include path. C99, C11 or C++.
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
- * Instruction set: avx512 (x86-64-v4: AVX-512 F, DQ, BW, VL). Model hash: 1dad846c631c83d8
+ * Instruction set: avx512 (x86-64-v4: AVX-512 F, DQ, BW, VL). Model hash: f517146f715ceda8
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -123,7 +123,7 @@ N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))
     return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 }
 
-/* image_padded: alexnet.yaml:24 image.padded
+/* image_padded: alexnet.yaml:31 image.padded
  * in x: f32[1, 3, 224, 224]
  * out y: f32[1, 3, 2:224:2, 2:224:2]
  * schedule: zero: split j 16, split j.i 16, order n c h j.o j.i.o j.i.i, stage at j.i.o, unroll
@@ -173,7 +173,7 @@ void image_padded_avx512(const float *restrict x, float *restrict y)
     }
 }
 
-/* conv1: alexnet.yaml:24 conv1+relu1
+/* conv1: alexnet.yaml:31 conv1+relu1
  * in x: f32[1, 3, 2:224:2, 2:224:2]
  * weight w: f32[96, 3, 11, 11] as [d0/48, d1, d2, d3, d0%48]
  * weight b: f32[96]
@@ -474,7 +474,7 @@ void conv1_avx512(const float *restrict x, const float *restrict w, const float 
     }
 }
 
-/* pool1: alexnet.yaml:26 pool1
+/* pool1: alexnet.yaml:37 pool1
  * in x: f32[1, 96, 55, 55] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 96, 27, 27] as [d0, d1/16, d2, d3, d1%16]
  * schedule: y: split c 16, split c.i 16, split ox 27, order n c.o oy ox.o ky kx ox.i c.i.o
@@ -602,7 +602,7 @@ void pool1_avx512(const float *restrict x, float *restrict y)
     }
 }
 
-/* norm1: alexnet.yaml:27 norm1
+/* norm1: alexnet.yaml:38 norm1
  * in x: f32[1, 96, 27, 27] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 96, 2:27:2, 2:27:2] as [d0, d1/16, d2+2, d3+2, d1%16]
  * scratch sq: f32[1, 27, 27, 100]
@@ -920,7 +920,7 @@ void norm1_avx512(const float *restrict x, float *restrict y, float *restrict sq
     }
 }
 
-/* conv2: alexnet.yaml:29 conv2+relu2
+/* conv2: alexnet.yaml:31 conv2+relu2
  * in x: f32[1, 96, 2:27:2, 2:27:2] as [d0, d1/16, d2+2, d3+2, d1%16]
  * weight w: f32[2, 128, 48, 5, 5] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
  * weight b: f32[2, 128]
@@ -1103,7 +1103,7 @@ void conv2_avx512(const float *restrict x, const float *restrict w, const float 
     }
 }
 
-/* pool2: alexnet.yaml:31 pool2
+/* pool2: alexnet.yaml:37 pool2
  * in x: f32[1, 256, 27, 27] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
  * schedule: y: split c 32, split c.i 16, split ox 13, order n c.o oy ox.o ky kx ox.i c.i.o
@@ -1227,7 +1227,7 @@ void pool2_avx512(const float *restrict x, float *restrict y)
     }
 }
 
-/* norm2: alexnet.yaml:32 norm2
+/* norm2: alexnet.yaml:38 norm2
  * in x: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 256, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
  * scratch sq: f32[1, 13, 13, 260]
@@ -1528,7 +1528,7 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
     }
 }
 
-/* conv3: alexnet.yaml:34 conv3+relu3
+/* conv3: alexnet.yaml:31 conv3+relu3
  * in x: f32[1, 256, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
  * weight w: f32[384, 256, 3, 3] as [d0/32, d1/16, d2, d3, d1%16, d0%32]
  * weight b: f32[384]
@@ -1795,7 +1795,7 @@ void conv3_avx512(const float *restrict x, const float *restrict w, const float 
     }
 }
 
-/* conv4: alexnet.yaml:36 conv4+relu4
+/* conv4: alexnet.yaml:31 conv4+relu4
  * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
  * weight w: f32[2, 192, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
  * weight b: f32[2, 192]
@@ -2065,7 +2065,7 @@ void conv4_avx512(const float *restrict x, const float *restrict w, const float 
     }
 }
 
-/* conv5: alexnet.yaml:38 conv5+relu5
+/* conv5: alexnet.yaml:31 conv5+relu5
  * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
  * weight w: f32[2, 128, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
  * weight b: f32[2, 128]
@@ -2310,7 +2310,7 @@ void conv5_avx512(const float *restrict x, const float *restrict w, const float 
     }
 }
 
-/* pool5: alexnet.yaml:40 pool5
+/* pool5: alexnet.yaml:54 pool5
  * in x: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 256, 6, 6] as [d0, d1/16, d2, d3, d1%16]
  * schedule: y: split c 96 tail=peel, split c.i 16, split ox 3, order n c.o oy ox.o ky kx ox.i
@@ -2460,7 +2460,7 @@ void pool5_avx512(const float *restrict x, float *restrict y)
     }
 }
 
-/* flat: alexnet.yaml:42 flat
+/* flat: alexnet.yaml:56 flat
  * in x: f32[1, 256, 6, 6] as [d0, d1/16, d2, d3, d1%16]
  * out y: f32[1, 9216]
  */
@@ -2478,7 +2478,7 @@ void flat_avx512(const float *restrict x, float *restrict y)
     }
 }
 
-/* fc6: alexnet.yaml:44 fc6+relu6
+/* fc6: alexnet.yaml:43 fc6+relu6
  * in x: f32[1, 9216]
  * weight w: f32[4096, 9216] as [d0/128, d1, d0%128]
  * weight b: f32[4096]
@@ -2557,7 +2557,7 @@ void fc6_avx512(const float *restrict x, const float *restrict w, const float *r
     }
 }
 
-/* fc7: alexnet.yaml:47 fc7+relu7
+/* fc7: alexnet.yaml:43 fc7+relu7
  * in x: f32[1, 4096]
  * weight w: f32[4096, 4096] as [d0/128, d1, d0%128]
  * weight b: f32[4096]
@@ -2636,7 +2636,7 @@ void fc7_avx512(const float *restrict x, const float *restrict w, const float *r
     }
 }
 
-/* logits: alexnet.yaml:49 logits
+/* logits: alexnet.yaml:59 logits
  * in x: f32[1, 4096]
  * weight w: f32[1000, 4096] as [d0/112, d1, d0%112]
  * weight b: f32[1000]
@@ -2903,7 +2903,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0x1dad846c631c83d8));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xf517146f715ceda8));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)
@@ -2930,21 +2930,21 @@ static const n2c_tensor_info info_outputs[] = {
 };
 
 static const n2c_step_info info_steps[] = {
-    {"image_padded", "alexnet.yaml:24 image.padded", 0.0, 0.0},
-    {"conv1", "alexnet.yaml:24 conv1+relu1", 211120800.0, 139776.0},
-    {"pool1", "alexnet.yaml:26 pool1", 629856.0, 0.0},
-    {"norm1", "alexnet.yaml:27 norm1", 909792.0, 0.0},
-    {"conv2", "alexnet.yaml:29 conv2+relu2", 448084224.0, 1229824.0},
-    {"pool2", "alexnet.yaml:31 pool2", 389376.0, 0.0},
-    {"norm2", "alexnet.yaml:32 norm2", 562432.0, 0.0},
-    {"conv3", "alexnet.yaml:34 conv3+relu3", 299105664.0, 3540480.0},
-    {"conv4", "alexnet.yaml:36 conv4+relu4", 224345472.0, 2655744.0},
-    {"conv5", "alexnet.yaml:38 conv5+relu5", 149563648.0, 1770496.0},
-    {"pool5", "alexnet.yaml:40 pool5", 82944.0, 0.0},
-    {"flat", "alexnet.yaml:42 flat", 0.0, 0.0},
-    {"fc6", "alexnet.yaml:44 fc6+relu6", 75501568.0, 151011328.0},
-    {"fc7", "alexnet.yaml:47 fc7+relu7", 33558528.0, 67125248.0},
-    {"logits", "alexnet.yaml:49 logits", 8192000.0, 16519072.0},
+    {"image_padded", "alexnet.yaml:31 image.padded", 0.0, 0.0},
+    {"conv1", "alexnet.yaml:31 conv1+relu1", 211120800.0, 139776.0},
+    {"pool1", "alexnet.yaml:37 pool1", 629856.0, 0.0},
+    {"norm1", "alexnet.yaml:38 norm1", 909792.0, 0.0},
+    {"conv2", "alexnet.yaml:31 conv2+relu2", 448084224.0, 1229824.0},
+    {"pool2", "alexnet.yaml:37 pool2", 389376.0, 0.0},
+    {"norm2", "alexnet.yaml:38 norm2", 562432.0, 0.0},
+    {"conv3", "alexnet.yaml:31 conv3+relu3", 299105664.0, 3540480.0},
+    {"conv4", "alexnet.yaml:31 conv4+relu4", 224345472.0, 2655744.0},
+    {"conv5", "alexnet.yaml:31 conv5+relu5", 149563648.0, 1770496.0},
+    {"pool5", "alexnet.yaml:54 pool5", 82944.0, 0.0},
+    {"flat", "alexnet.yaml:56 flat", 0.0, 0.0},
+    {"fc6", "alexnet.yaml:43 fc6+relu6", 75501568.0, 151011328.0},
+    {"fc7", "alexnet.yaml:43 fc7+relu7", 33558528.0, 67125248.0},
+    {"logits", "alexnet.yaml:59 logits", 8192000.0, 16519072.0},
     {NULL, NULL, 0.0, 0.0}
 };
 

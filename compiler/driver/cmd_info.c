@@ -82,7 +82,7 @@ static void print_table(Cx *cx, const Graph *g, Totals *t)
 
 int cmd_info(Cx *cx, const Options *o)
 {
-    Graph *g = model_load(cx, o->argument[0]);
+    Graph *g = model_of_options(cx, o);
     Totals t = {.seen = map_new(cx->perm)};
     if (!g)
         return status_of_errors(cx->diags);

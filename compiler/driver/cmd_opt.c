@@ -98,7 +98,7 @@ static bool run(Opt *x, int emit)
 {
     Pipeline *p = &x->pipeline;
     bool graph = emits_graph(x, emit);
-    p->graph = model_load(x->cx, x->options->argument[0]);
+    p->graph = model_of_options(x->cx, x->options);
     if (!p->graph || !between(x, "loading", (Ir){p->graph, NULL, NULL}) || !pipeline_graph(p))
         return false;
     if (!graph && !run_on_loops(x))

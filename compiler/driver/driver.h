@@ -81,6 +81,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     Module *module;
 } Pipeline;
 
+Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
 bool pipeline_lower(Pipeline *p);                                  /* graph -> module */

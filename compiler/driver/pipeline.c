@@ -145,11 +145,17 @@ bool pipeline_module(Pipeline *p)
     return ok;
 }
 
+Graph *model_of_options(Cx *cx, const Options *o)
+{
+    ModelDefines defines = {o->value[OPT_DEFINE], o->n[OPT_DEFINE]};
+    return model_load_with(cx, o->argument[0], defines);
+}
+
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     if (!pipeline_start(p, cx, o))
         return false;
-    p->graph = model_load(cx, o->argument[0]);
+    p->graph = model_of_options(cx, o);
     if (!p->graph)
         return false;
     *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));

@@ -1,72 +1,229 @@
-/* The step between the YAML tree and the graph: a model in the full language becomes one in
- * expanded form (no params, blocks, repetition, conditions or substitution).
+/* Parameters and substitution: every $name and $(...) of a tree becomes what it stands for.
  *
- *     conv: {out: $classes}   ->   net.yaml:9:16: error: substitution '$classes' is not supported
- *                                  yet [E0404]
+ *     conv: {name: conv$i, out: $(96 / scale), pad: $pad}
+ *  -> conv: {name: conv3, out: 12, pad: [1, 2]}
  *
- * Contract: gives back a tree that model.c reads, places of the original kept. None of these forms
- * is worked out yet: each is refused by name, all of them in one run. The sections `doc` and
- * `weights` keep their dollar signs: the one is prose, the others are bind's own.
+ * Contract: places of the original are kept; a tree without substitution is given back as it is.
+ * What cannot be worked out is reported once and becomes a broken scalar. All work is charged, so
+ * that no file makes the expansion long.
  */
 #include "front/front.h"
 
 #include <string.h>
 
-static bool is_one_of(const char *word, const char *const *list)
+bool expand_stopped(const Model *m)
 {
-    for (; *list; list++)
-        if (str_eq(word, *list))
-            return true;
+    return m->stopped || diags_error_count(m->cx->diags) >= MAX_ERRORS;
+}
+
+bool expand_charge(Model *m, Place place, size_t steps)
+{
+    m->work -= (int64_t)steps;
+    if (m->work < 0 && !m->stopped)
+        diag_error(m->cx->diags, place, "E0422", "working out the model takes more than %d steps",
+                   MAX_WORK);
+    m->stopped |= m->work < 0;
+    return !m->stopped;
+}
+
+/* ---- variables ------------------------------------------------------------------------------ */
+static void add_names(const Map *map, const char **names, int *n)
+{
+    for (size_t i = 0; i < map_count(map); i++)
+        if (map_value(map, i))
+            names[(*n)++] = map_key(map, i);
+}
+
+Yaml *expand_variable(Model *m, Place place, const char *name)
+{
+    Yaml *y = map_get(m->scope->vars, name);
+    if (!y)
+        y = map_get(m->params, name);
+    if (y)
+        return y;
+    diag_error(m->cx->diags, place, "E0431", "no parameter or argument is named '%.60s'", name);
+    size_t room = map_count(m->scope->vars) + map_count(m->params);
+    const char **names = NEW_ARRAY(m->cx->temp, const char *, room);
+    int n = 0;
+    add_names(m->scope->vars, names, &n);
+    add_names(m->params, names, &n);
+    if (str_eq(name, "in"))
+        diag_help(m->cx->diags, m->scope->block ? "this block's inputs have names of their own"
+                                                : "'in' is the input of a block");
+    else
+        suggest(m->cx, name, names, n);
+    return NULL;
+}
+
+/* ---- substitution --------------------------------------------------------------------------- */
+static Yaml *copy_scalar(Model *m, const Yaml *y, const char *text)
+{
+    Yaml *copy = NEW(m->cx->perm, Yaml);
+    *copy = (Yaml){.place = y->place, .text = text, .quoted = y->quoted};
+    return copy;
+}
+
+Yaml *expand_broken(Model *m, const Yaml *y)
+{
+    Yaml *copy = copy_scalar(m, y, "");
+    copy->broken = true;
+    return copy;
+}
+
+/* What stands at *at, *at moved behind it; broken: reported. */
+static Yaml *read_piece(Model *m, const Yaml *y, const char **at)
+{
+    const char *start = *at;
+    Datum v;
+    if (start[1] == '(') {
+        *at += 2;
+        if (!expr_read(m, y, at, &v))
+            return expand_broken(m, y);
+        Yaml *result = copy_scalar(m, y, datum_text(m->cx->perm, &v));
+        result->quoted = v.kind == DATUM_WORD;
+        return result;
+    }
+    size_t n = word_length(start + 1);
+    if (n == 0) {
+        diag_error(m->cx->diags, text_place(y, start, 1), "E0430",
+                   "'$' must be followed by a name or by (expression)");
+        return expand_broken(m, y);
+    }
+    *at += n + 1;
+    const char *name = arena_strndup(m->cx->temp, start + 1, n);
+    Yaml *value = expand_variable(m, text_place(y, start, n + 1), name);
+    if (!value || value->broken)
+        return expand_broken(m, y);
+    Yaml *copy = NEW(m->cx->perm, Yaml);
+    *copy = *value;
+    copy->place = y->place;
+    return copy;
+}
+
+/* Only whole numbers and words read the same inside of a name as on their own. */
+static bool piece_fits(Model *m, const Yaml *y, const char *at, const Yaml *piece)
+{
+    Datum v;
+    Place place = text_place(y, at, 1);
+    if (!expr_value(m, place, piece, &v))
+        return false;
+    if (v.kind != DATUM_FLOAT)
+        return true;
+    diag_error(m->cx->diags, place, "E0432",
+               "only whole numbers and words can stand inside a text, found %.60s", piece->text);
+    diag_help(m->cx->diags, "quote the number where it is given to make it a word");
     return false;
 }
 
-static void refuse(Cx *cx, Place place, const char *what, const char *word)
+static Yaml *expand_scalar(Model *m, const Yaml *y)
 {
-    diag_error(cx->diags, place, "E0404", "%s '%.60s' is not supported yet", what, word);
-    diag_help(cx->diags, "write the network in expanded form: a flat list of layers, numbers "
-                         "instead of expressions");
+    Str s = str_new(m->cx->perm);
+    const char *at = y->text;
+    while (*at && s.len <= MAX_SCALAR) {
+        if (*at != '$') {
+            str_char(&s, *at++);
+            continue;
+        }
+        const char *start = at;
+        Yaml *piece = read_piece(m, y, &at);
+        if (piece->broken || (start == y->text && !*at))
+            return piece;
+        if (!piece_fits(m, y, start, piece))
+            return expand_broken(m, y);
+        str_add(&s, piece->text);
+    }
+    if (s.len <= MAX_SCALAR)
+        return copy_scalar(m, y, s.data);
+    diag_error(m->cx->diags, y->place, "E0422", "a scalar has too many bytes: the limit is %d",
+               MAX_SCALAR);
+    return expand_broken(m, y);
 }
 
-/* Recursion is bounded by the depth limit of yaml_parse. */
-static void refuse_substitution(Cx *cx, const Yaml *y)
+/* Lists come into lists only where they are written: no value is deeper than its text. */
+static Yaml *expand_item(Model *m, const Yaml *list, int i)
 {
-    if (y->kind == YAML_SCALAR && strchr(y->text, '$'))
-        refuse(cx, y->place, "substitution", y->text);
-    for (int i = 0; y->kind != YAML_SCALAR && i < y->n; i++)
-        refuse_substitution(cx, y->item[i]);
+    Yaml *item = expand_value(m, list->item[i]);
+    if (list->kind == YAML_MAP || item->kind == list->item[i]->kind)
+        return item;
+    diag_error(m->cx->diags, item->place, "E0432", "%s cannot stand inside a list",
+               read_found(m->cx->perm, item));
+    return expand_broken(m, item);
 }
 
-static void refuse_sections(Cx *cx, const Yaml *root)
+Yaml *expand_value(Model *m, Yaml *y)
 {
-    static const char *const sections[] = {"params", "blocks", "check", "preprocess", NULL};
-    for (int i = 0; i < root->n; i++) {
-        const char *key = root->key[i]->text;
-        if (is_one_of(key, sections))
-            refuse(cx, root->key[i]->place, "section", key);
-        else if (!str_eq(key, "doc") && !str_eq(key, "weights"))
-            refuse_substitution(cx, root->item[i]);
+    size_t bytes = y->kind == YAML_SCALAR ? strlen(y->text) : 0;
+    if (!expand_charge(m, y->place, 1 + bytes / 64))
+        return expand_broken(m, y);
+    if (y->kind == YAML_SCALAR)
+        return !strchr(y->text, '$') ? y : expand_scalar(m, y);
+    Yaml *copy = y;
+    for (int i = 0; i < y->n; i++) {
+        Yaml *item = expand_item(m, y, i);
+        if (copy == y && item != y->item[i]) {
+            copy = NEW(m->cx->perm, Yaml);
+            *copy = *y;
+            copy->item = NEW_ARRAY(m->cx->perm, Yaml *, y->n);
+            memcpy(copy->item, y->item, sizeof *y->item * (size_t)y->n);
+        }
+        copy->item[i] = item;
+    }
+    return copy;
+}
+
+/* ---- parameters ----------------------------------------------------------------------------- */
+/* The value that the command line gives, or NULL. The last one counts. */
+static Yaml *defined(Model *m, ModelDefines defines, const char *name)
+{
+    for (int i = defines.n - 1; i >= 0; i--) {
+        size_t n = strlen(name);
+        const char *text = defines.text[i];
+        if (strncmp(text, name, n) != 0 || text[n] != '=')
+            continue;
+        const char *file = arena_printf(m->cx->perm, "-D %s", text);
+        Yaml *y = yaml_parse(m->cx, file, text + n + 1, strlen(text + n + 1));
+        return y ? y : expand_broken(m, &(Yaml){.place = {.file = file}});
+    }
+    return NULL;
+}
+
+static void check_defines(Model *m, ModelDefines defines)
+{
+    for (int i = 0; i < defines.n; i++) {
+        const char *text = defines.text[i];
+        size_t n = strcspn(text, "=");
+        const char *name = arena_strndup(m->cx->perm, text, n);
+        if (text[n] && map_get(m->params, name))
+            continue;
+        diag_error(m->cx->diags, NO_PLACE, "E0434",
+                   text[n] ? "-D %.60s: the model has no parameter '%.60s'"
+                           : "-D %.60s: expected name=value", text, name);
+        if (text[n])
+            suggest_key(m->cx, name, m->params);
     }
 }
 
-static void refuse_layers(Cx *cx, const Yaml *network)
+static void read_param(Model *m, const Yaml *key, Yaml *value)
 {
-    static const char *const forms[] = {"repeat", "when", "param", NULL};
-    if (!network || network->kind != YAML_LIST)
+    const char *name = key->text;
+    if (!expand_word(m, key, "a parameter"))
         return;
-    for (int i = 0; i < network->n; i++) {
-        const Yaml *item = network->item[i];
-        for (int k = 0; item->kind == YAML_MAP && k < item->n; k++)
-            if (is_one_of(item->key[k]->text, forms))
-                refuse(cx, item->key[k]->place, "layer form", item->key[k]->text);
+    Yaml *y = expand_value(m, value);
+    if (y->kind == YAML_MAP) {
+        diag_error(m->cx->diags, value->place, "E0434",
+                   "parameter '%.60s' must be a number, a word or a list, found a map", name);
+        y = expand_broken(m, y);
     }
+    map_put(m->params, name, y);
 }
 
-Yaml *model_expand(Cx *cx, Yaml *root)
+void expand_params(Model *m, Yaml *params, ModelDefines defines)
 {
-    int errors = diags_error_count(cx->diags);
-    if (!read_map(cx, root, "a model", "net2c: 1"))
-        return NULL;
-    refuse_sections(cx, root);
-    refuse_layers(cx, yaml_get(root, "network"));
-    return diags_error_count(cx->diags) == errors ? root : NULL;
+    bool good = !params || read_map(m->cx, params, "'params'", "params: {classes: 1000}");
+    for (int i = 0; good && params && i < params->n; i++) {
+        Yaml *given = defined(m, defines, params->key[i]->text);
+        read_param(m, params->key[i], given ? given : params->item[i]);
+    }
+    if (good)
+        check_defines(m, defines);
 }

@@ -1,5 +1,6 @@
-/* front: files in, Graph out. yaml (libyaml events to a tree with places), model (tree to Graph),
- * graph_print (Graph to text), weights (safetensors in and out).
+/* front: files in, Graph out. yaml (libyaml events to a tree with places), expand (blocks,
+ * repetition, expressions), model (layers to Graph), graph_print (Graph to text), weights
+ * (safetensors in and out).
  */
 #ifndef NET2C_FRONT_H
 #define NET2C_FRONT_H
@@ -16,6 +17,8 @@ struct Yaml {
     Place place;
     const char *text;              /* scalar */
     bool quoted;
+    bool broken;                   /* its value could not be worked out: reported */
+    Tensor *tensor;                /* what the word names where it was written, or NULL */
     int n;                         /* items; pairs of a map */
     Yaml **item;                   /* list items, or map values */
     Yaml **key;                    /* map keys (scalars) */
@@ -26,40 +29,131 @@ struct Yaml {
 Yaml *yaml_parse(Cx *cx, const char *file, const char *text, size_t len);
 Yaml *yaml_get(const Yaml *map, const char *key);
 
-/* ---- model ---------------------------------------------------------------------------------- */
+/* ---- model --------------------------------------------------------------------------------- */
+#define MAX_ERRORS 20                  /* of a run; each may search all names for a near one */
+#define MAX_SCALAR 4096                /* bytes */
+#define MAX_NESTING 64                 /* of lists and maps, of layer lists, of an expression */
+#define MAX_LAYERS 65536               /* after expansion */
+#define MAX_WORK 2000000               /* steps of the expansion: nodes, operands */
+
+typedef struct ModelDefines {          /* -D: "k=v", each replaces a parameter of the model */
+    const char *const *text;
+    int n;
+} ModelDefines;
+
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len);
 Graph *model_load(Cx *cx, const char *path);
-/* The step before the graph is built: the tree of a model in expanded form. Blocks, repetition and
- * substitution are not worked out yet but refused by name. NULL: reported. */
-Yaml *model_expand(Cx *cx, Yaml *root);
+Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines);
 /* The graph in expanded form, labels included: reads back to the same graph, prints the same. */
 char *graph_text(Arena *a, const Graph *g);
 
-/* What model.c and its readers of layers, values and weights share while a graph is built.
+/* What model.c and its helpers share while a graph is built.
  *
  * codes: E0401 kind of node  E0402 missing key  E0403 unknown key  E0404 not supported yet
  *        E0405 version  E0406 name  E0407 name used twice  E0408 shape  E0409 input type
  *        E0410 unknown operator  E0411 malformed layer  E0412 attribute's kind
  *        E0413 unknown tensor  E0414 number of inputs  E0415 which input  E0416 expect
  *        E0417 path  E0418 weights override  E0419 outputs  E0420 shared weights  E0421 bind
- *        E0422 limits */
+ *        E0422 limits  E0430 malformed substitution  E0431 unknown parameter or argument
+ *        E0432 kind of value  E0433 overflow, division by zero  E0434 params and -D
+ *        E0435 names, blocks  E0436 call of a block  E0437 recursion  E0438 repeat and when
+ *        E0439 check  E0440 preprocess */
+typedef struct Block {
+    const char *name;
+    Place place;
+    const Yaml *args, *inputs, *layers;    /* args, inputs: NULL if there are none */
+    bool active;                   /* a call of it is being expanded */
+    bool failed;                   /* one call was wrong inside: the others are left alone */
+} Block;
+
+typedef struct Scope Scope;
+struct Scope {                     /* the network, or one call of a block */
+    Scope *outer;                  /* where the call stands; NULL: the network */
+    Block *block;
+    Place place;                   /* of the call */
+    const char *path, *prefix;     /* path NULL: none; prefix: of names that are taken elsewhere */
+    Map *vars;                     /* args, inputs, repeat variables -> Yaml, NULL: ended */
+    Map *tensors;                  /* names defined so far -> Tensor; rank 0: unknown, an error */
+};
+
 typedef struct Model {
     Cx *cx;
     Graph *graph;
-    Map *taken;                    /* every name of the file -> its Place */
-    Map *tensors;                  /* those defined so far; rank 0: unknown, an error */
+    Scope *scope;
+    Map *written;                  /* every name that stands in `network:` -> its Place */
+    Map *used;                     /* names of the graph's tensors -> Place */
     Map *counters;                 /* operator -> int, for derived names */
     Map *keys;                     /* weights key -> the Node that uses it first */
+    Map *params;                   /* -> Yaml */
+    Map *blocks;                   /* -> Block */
     Tensor *last;                  /* the next layer's input; NULL: it must say which */
+    int64_t work;                  /* steps left */
+    int depth;                     /* of layer lists inside each other */
+    int noted;                     /* errors whose chain of blocks has been told */
+    bool gaps;                     /* layers are missing because of an error */
+    bool stopped;                  /* a limit was reported */
 } Model;
 
-void model_layer(Model *m, const Yaml *item);
+typedef struct LayerForm {         /* "relu", {relu: } or {relu: {...}} */
+    const char *word;              /* the operator or block */
+    Place place;                   /* of the word */
+    Yaml *attrs;                   /* a map, or NULL */
+    bool known;                    /* nothing wrong so far */
+} LayerForm;
+
+/* ---- expand: what the full language adds to a flat list of layers -------------------------- */
+void expand_params(Model *m, Yaml *params, ModelDefines defines);   /* params NULL: none */
+bool expand_word(Model *m, const Yaml *y, const char *what);         /* may be a name of its own */
+void expand_blocks(Model *m, const Yaml *blocks);                    /* NULL: none */
+void expand_layers(Model *m, const Yaml *layers);      /* calls model_layer for each layer */
+/* The tree with every $name and $(...) replaced; without any, the tree itself. Never NULL: what
+ * fails is reported and stands there as a broken scalar, which no reader complains about again. */
+Yaml *expand_value(Model *m, Yaml *y);
+Yaml *expand_broken(Model *m, const Yaml *y);          /* in the place of y */
+bool expand_charge(Model *m, Place place, size_t steps);     /* false: the limit is reached */
+/* The value of an argument, repeat variable or parameter; NULL: reported. */
+Yaml *expand_variable(Model *m, Place place, const char *name);
+bool expand_stopped(const Model *m);
+
+typedef enum { DATUM_INT, DATUM_FLOAT, DATUM_BOOL, DATUM_WORD } DatumKind;
+
+typedef struct Datum {
+    DatumKind kind;
+    int64_t i;                     /* bool: 0 or 1 */
+    double f;                      /* of an int too */
+    const char *word;
+} Datum;
+
+/* The expression behind "$(" in y's text, *at moved behind its ")". false: reported. */
+bool expr_read(Model *m, const Yaml *y, const char **at, Datum *out);
+bool expr_value(Model *m, Place place, const Yaml *y, Datum *out);   /* what a scalar stands for */
+bool expr_truth(Model *m, Place place, const Datum *v, bool *out);
+char *datum_text(Arena *a, const Datum *v);
+Place text_place(const Yaml *y, const char *at, size_t len);     /* of a part of y's text */
+size_t word_length(const char *text);                  /* of [A-Za-z_][A-Za-z0-9_]*; 0: none */
+
+/* ---- layers -------------------------------------------------------------------------------- */
+bool layer_split(Model *m, const Yaml *item, LayerForm *out);    /* false: not a layer at all */
+void model_layer(Model *m, LayerForm *form);
 Tensor *model_find_tensor(Model *m, const Yaml *name, const char *what);   /* or NULL: reported */
+/* The tensors of `from`, or the one before. false: reported, or one of unknown shape. */
+bool model_inputs(Model *m, const LayerForm *form, Tensor **in, int *n);
+const char *model_name(Model *m, LayerForm *form);   /* what `name:` says, legal, or NULL */
+const char *model_path(Model *m, LayerForm *form);            /* what `path:` says, or NULL */
+char *path_join(Arena *a, const char *outer, const char *inner);
+char *path_stem(Arena *a, const char *path);                  /* made a legal name */
+/* A written name becomes the tensor's, and known in the scope; in a block it makes way. */
+void model_define(Model *m, Tensor *t, const char *name, Place place);
+void model_expect(Model *m, const LayerForm *form, Tensor *t);
+void model_lose(Model *m);                    /* what is next reads something unknown */
 bool model_attrs(Model *m, Node *n, const Yaml *attrs);      /* attrs NULL: none written */
-void model_params(Model *m, Node *n, const Yaml *weights);    /* NULL: bind names them all */
+void model_params(Model *m, Node *n, Yaml *weights);          /* NULL: bind names them all */
+void model_samples(Model *m, Yaml *check, Yaml *preprocess);  /* NULL: none */
 bool bind_is_legal(Cx *cx, const Yaml *y);
 /* The key that bind gives a parameter: "$path.$param" -> "conv1.weight". */
 char *bind_key(Arena *a, const char *bind, const char *path, const char *role);
+/* The key of the node's parameter number i where `weights:` does not name it. */
+char *param_key(Arena *a, const Graph *g, const Node *n, int i);
 
 /* Readers of tree nodes: `what` names the thing in the message. false or NULL: reported. */
 bool read_map(Cx *cx, const Yaml *y, const char *what, const char *example);
@@ -68,8 +162,11 @@ const char *read_word(Cx *cx, const Yaml *y, const char *what);      /* not empt
 bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out);   /* [N, ...] */
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n);
 char *read_found(Arena *a, const Yaml *y);                           /* "'x'", "a list", ... */
+/* "did you mean 'relu'?", if one of the names is near. */
+bool suggest(Cx *cx, const char *word, const char *const *names, int n);
+bool suggest_key(Cx *cx, const char *word, const Map *map);
 
-/* ---- json: strict, as much as safetensors headers need -------------------------------------- */
+/* ---- json: strict, as much as safetensors headers need ------------------------------------- */
 typedef struct Json {
     Arena *arena;                  /* of the strings read */
     const char *text;

@@ -111,7 +111,7 @@ static void print_keys(Str *s, const Graph *g, const Node *n)
     int written = 0;
     for (int i = 0; i < n->n_param; i++) {
         const Param *p = &n->param[i];
-        if (str_eq(p->key, bind_key(s->arena, g->bind, n->path, p->role)))
+        if (str_eq(p->key, param_key(s->arena, g, n, i)))
             continue;
         str_printf(s, "%s%s: ", written++ ? ", " : ", weights: {", p->role);
         print_text(s, p->key);
@@ -122,8 +122,11 @@ static void print_keys(Str *s, const Graph *g, const Node *n)
 
 static void print_layer(Str *s, const Graph *g, const Node *n)
 {
-    str_printf(s, "  - %s: {name: %s, from: ", n->op->name, n->out->name);
-    print_names(s, n->in, n->n_in);
+    str_printf(s, "  - %s: {name: %s", n->op->name, n->out->name);
+    if (n->n_in > 0) {
+        str_add(s, ", from: ");
+        print_names(s, n->in, n->n_in);
+    }
     print_pair(s, "path", n->path);
     for (int i = 0; n->op->attrs[i].name; i++)
         print_attr(s, n, i);
@@ -133,6 +136,51 @@ static void print_layer(Str *s, const Graph *g, const Node *n)
     print_pair(s, "layout", n->out->layout);
     print_pair(s, "algo", n->algo);
     print_pair(s, "schedule", n->schedule);
+    str_add(s, "}\n");
+}
+
+/* ---- check, preprocess -------------------------------------------------------------------- */
+static void print_files(Str *s, const char *key, const SampleFile *file, int n)
+{
+    str_printf(s, "%s: {", key);
+    for (int i = 0; i < n; i++) {
+        str_printf(s, "%s%s: ", i ? ", " : "", file[i].tensor);
+        print_text(s, file[i].path);
+    }
+    str_add(s, "}, ");
+}
+
+static void print_sample(Str *s, const Sample *sample)
+{
+    str_add(s, "  - {");
+    print_files(s, "inputs", sample->in, sample->n_in);
+    print_files(s, "outputs", sample->out, sample->n_out);
+    str_add(s, "rtol: ");
+    str_double(s, sample->rtol);
+    str_add(s, ", atol: ");
+    str_double(s, sample->atol);
+    str_add(s, "}\n");
+}
+
+static void print_channels(Str *s, const char *key, const double *v, int n)
+{
+    str_printf(s, ", %s: [", key);
+    for (int i = 0; i < n; i++) {
+        str_add(s, i ? ", " : "");
+        str_double(s, v[i]);
+    }
+    str_char(s, ']');
+}
+
+static void print_preprocess(Str *s, const Preprocess *p)
+{
+    str_printf(s, "  %s: {order: %s", p->input, p->bgr ? "bgr" : "rgb");
+    if (p->resize)
+        str_printf(s, ", resize: %lld", (long long)p->resize);
+    if (p->crop)
+        str_printf(s, ", crop: %lld", (long long)p->crop);
+    print_channels(s, "mean", p->mean, p->channels);
+    print_channels(s, "std", p->std, p->channels);
     str_add(s, "}\n");
 }
 
@@ -156,5 +204,11 @@ char *graph_text(Arena *a, const Graph *g)
     str_add(&s, "\n\nnetwork:\n");
     for (int i = 0; i < g->n_nodes; i++)
         print_layer(&s, g, g->nodes[i]);
+    str_add(&s, g->n_samples ? "\ncheck:\n" : "");
+    for (int i = 0; i < g->n_samples; i++)
+        print_sample(&s, &g->samples[i]);
+    str_add(&s, g->n_preprocess ? "\npreprocess:\n" : "");
+    for (int i = 0; i < g->n_preprocess; i++)
+        print_preprocess(&s, &g->preprocess[i]);
     return s.data;
 }

@@ -13,13 +13,11 @@
 
 #define FORMAT_VERSION "1"
 #define DEFAULT_BIND "$path.$param"
-#define MAX_LAYERS 65536
 #define MAX_MODEL_FILE ((size_t)1 << 20)
-#define MAX_ERRORS 20                  /* of a run; each may search all names for a near one */
 
-static const Yaml *need_key(Model *m, const Yaml *root, const char *key, const char *example)
+static Yaml *need_key(Model *m, const Yaml *root, const char *key, const char *example)
 {
-    const Yaml *y = yaml_get(root, key);
+    Yaml *y = yaml_get(root, key);
     if (y)
         return y;
     diag_error(m->cx->diags, root->place, "E0402", "the model has no '%s'", key);
@@ -40,8 +38,8 @@ static void read_version(Model *m, const Yaml *root)
 /* A C identifier: it begins every public symbol of the generated code. */
 static void read_model_name(Model *m, const Yaml *root)
 {
-    const Yaml *y = need_key(m, root, "name", "name: my_network");
-    const char *name = y ? read_word(m->cx, y, "'name'") : NULL;
+    Yaml *y = need_key(m, root, "name", "name: my_network");
+    const char *name = y ? read_word(m->cx, y = expand_value(m, y), "'name'") : NULL;
     if (!name)
         return;
     bool legal = name_is_legal(name);
@@ -78,22 +76,9 @@ static void read_weights(Model *m, const Yaml *root)
 }
 
 /* ---- inputs and outputs ------------------------------------------------------------------- */
-static void take_name(Model *m, const Yaml *name)
-{
-    const Place *first = map_get(m->taken, name->text);
-    if (!first) {
-        Place *place = NEW(m->cx->perm, Place);
-        *place = name->place;
-        map_put(m->taken, name->text, place);
-        return;
-    }
-    diag_error(m->cx->diags, name->place, "E0407", "the name '%.60s' is used twice", name->text);
-    diag_note(m->cx->diags, *first, "it is first used here");
-}
-
 static void read_type(Model *m, const Yaml *y)
 {
-    if (!y || (y->kind == YAML_SCALAR && str_eq(y->text, "f32")))
+    if (!y || y->broken || (y->kind == YAML_SCALAR && str_eq(y->text, "f32")))
         return;
     diag_error(m->cx->diags, y->place, "E0409", "inputs are of type f32, found %s",
                read_found(m->cx->perm, y));
@@ -104,9 +89,7 @@ static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
     static const char *const known[] = {"shape", "type"};
     Cx *cx = m->cx;
     const char *what = arena_printf(cx->perm, "input '%.60s'", key->text);
-    t->name = key->text;
-    t->place = key->place;
-    map_put(m->tensors, t->name, t);
+    model_define(m, t, key->text, key->place);
     if (!name_is_legal(t->name)) {
         diag_error(cx->diags, key->place, "E0406", "'%.60s' is not a legal name", t->name);
         diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
@@ -129,8 +112,8 @@ static void read_inputs(Model *m, const Yaml *root)
 {
     static const char example[] = "inputs: {image: {shape: [N, 3, 224, 224]}}";
     Graph *g = m->graph;
-    const Yaml *y = need_key(m, root, "inputs", example);
-    if (!y || !read_map(m->cx, y, "'inputs'", example))
+    Yaml *y = need_key(m, root, "inputs", example);
+    if (!y || !read_map(m->cx, y = expand_value(m, y), "'inputs'", example))
         return;
     if (y->n == 0)
         diag_error(m->cx->diags, y->place, "E0402", "the network has no inputs");
@@ -138,7 +121,6 @@ static void read_inputs(Model *m, const Yaml *root)
     g->n_inputs = y->n;
     for (int i = 0; i < y->n; i++) {
         g->inputs[i] = NEW(m->cx->perm, Tensor);
-        take_name(m, y->key[i]);
         read_input(m, y->key[i], y->item[i], g->inputs[i]);
     }
     m->last = y->n == 1 ? g->inputs[0] : NULL;
@@ -163,7 +145,8 @@ static void read_output(Model *m, const Yaml *y)
 static void read_outputs(Model *m, const Yaml *root)
 {
     Graph *g = m->graph;
-    const Yaml *y = yaml_get(root, "outputs");
+    Yaml *y = yaml_get(root, "outputs");
+    y = y ? expand_value(m, y) : NULL;
     if (y && !read_list(m->cx, y, "'outputs'", "outputs: [logits]"))
         return;
     if (y && y->n == 0) {
@@ -172,23 +155,27 @@ static void read_outputs(Model *m, const Yaml *root)
     }
     int room = y ? y->n : 1;
     g->outputs = NEW_ARRAY(m->cx->perm, Tensor *, room);
-    for (int i = 0; y && i < y->n && diags_error_count(m->cx->diags) < MAX_ERRORS; i++)
+    for (int i = 0; y && i < y->n && !expand_stopped(m); i++)
         read_output(m, y->item[i]);
     if (!y && m->last && m->last->producer)
         g->outputs[g->n_outputs++] = m->last;
+    if (diags_error_count(m->cx->diags) == 0 && g->n_nodes == 0)
+        diag_error(m->cx->diags, yaml_get(root, "network")->place, "E0422",
+                   "the network has no layers");
 }
 
 /* ---- network ------------------------------------------------------------------------------ */
 /* Names that are written down come first: derived names make way for them, wherever they stand. */
-static void take_layer_names(Model *m, const Yaml *network)
+static void collect_names(Model *m, const Yaml *layers)
 {
-    for (int i = 0; i < network->n; i++) {
-        const Yaml *item = network->item[i];
-        if (item->kind != YAML_MAP || item->n != 1 || item->item[0]->kind != YAML_MAP)
-            continue;
-        const Yaml *name = yaml_get(item->item[0], "name");
-        if (name && name->kind == YAML_SCALAR)
-            take_name(m, name);
+    for (int i = 0; layers && layers->kind == YAML_LIST && i < layers->n; i++) {
+        const Yaml *item = layers->item[i];
+        collect_names(m, yaml_get(item, "layers"));
+        collect_names(m, yaml_get(item, "else"));
+        const Yaml *name = item->kind == YAML_MAP && item->n > 0 ? yaml_get(item->item[0], "name")
+                                                                 : NULL;
+        if (name && name->kind == YAML_SCALAR && !map_get(m->written, name->text))
+            map_put(m->written, name->text, (void *)&name->place);
     }
 }
 
@@ -198,50 +185,59 @@ static void read_network(Model *m, const Yaml *root)
     const Yaml *y = need_key(m, root, "network", example);
     if (!y || !read_list(m->cx, y, "'network'", example))
         return;
-    if (y->n < 1 || y->n > MAX_LAYERS) {
-        diag_error(m->cx->diags, y->place, "E0422", "a network has 1 to %d layers, found %d",
-                   MAX_LAYERS, y->n);
-        return;
-    }
-    take_layer_names(m, y);
-    for (int i = 0; i < y->n; i++) {
-        model_layer(m, y->item[i]);
-        if (diags_error_count(m->cx->diags) >= MAX_ERRORS)
-            return;
-    }
-    read_outputs(m, root);
+    collect_names(m, y);
+    expand_layers(m, y);
+    if (!expand_stopped(m))
+        read_outputs(m, root);
 }
 
-static Graph *model_build(Cx *cx, const char *file, const Yaml *root)
+static Graph *model_build(Cx *cx, const char *file, const Yaml *root, ModelDefines defines)
 {
-    static const char *const known[] = {"net2c",   "name",    "doc",    "inputs",
-                                        "outputs", "weights", "network"};
+    static const char *const known[] = {"net2c",   "name",    "doc",    "params",  "inputs",
+                                        "outputs", "weights", "blocks", "network", "check",
+                                        "preprocess"};
     int errors = diags_error_count(cx->diags);
     Arena *a = cx->perm;
-    Model m = {.cx = cx, .graph = graph_new(a), .taken = map_new(a), .tensors = map_new(a),
-               .counters = map_new(a), .keys = map_new(a)};
+    Scope top = {.vars = map_new(a), .tensors = map_new(a)};
+    Model m = {.cx = cx, .graph = graph_new(a), .scope = &top, .written = map_new(a),
+               .used = map_new(a), .counters = map_new(a), .keys = map_new(a),
+               .params = map_new(a), .blocks = map_new(a), .work = MAX_WORK, .noted = errors};
     m.graph->file = arena_strdup(a, file);
+    if (!read_map(cx, root, "a model", "net2c: 1"))
+        return NULL;
     read_keys(cx, root, "the model", known, sizeof known / sizeof *known);
     read_version(&m, root);
+    expand_params(&m, yaml_get(root, "params"), defines);
     read_model_name(&m, root);
     read_doc(&m, root);
     read_weights(&m, root);
     read_inputs(&m, root);
+    expand_blocks(&m, yaml_get(root, "blocks"));
     read_network(&m, root);
+    model_samples(&m, yaml_get(root, "check"), yaml_get(root, "preprocess"));
     return diags_error_count(cx->diags) == errors ? m.graph : NULL;
+}
+
+static Graph *parse(Cx *cx, const char *file, const char *text, size_t len, ModelDefines defines)
+{
+    const Yaml *root = yaml_parse(cx, file, text, len);
+    return root ? model_build(cx, file, root, defines) : NULL;
 }
 
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len)
 {
-    Yaml *root = yaml_parse(cx, file, text, len);
-    Yaml *expanded = root ? model_expand(cx, root) : NULL;
-    return expanded ? model_build(cx, file, expanded) : NULL;
+    return parse(cx, file, text, len, (ModelDefines){0});
 }
 
-Graph *model_load(Cx *cx, const char *path)
+Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines)
 {
     Bytes text;
     if (!file_read(cx, path, MAX_MODEL_FILE, &text))
         return NULL;
-    return model_parse(cx, path, (const char *)text.data, text.size);
+    return parse(cx, path, (const char *)text.data, text.size, defines);
+}
+
+Graph *model_load(Cx *cx, const char *path)
+{
+    return model_load_with(cx, path, (ModelDefines){0});
 }

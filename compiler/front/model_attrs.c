@@ -38,6 +38,8 @@ static const char *attr_due(const AttrRead *r)
 
 static bool refuse_value(const AttrRead *r, const Yaml *y)
 {
+    if (y->broken)
+        return false;
     diag_error(r->cx->diags, y->place, "E0412", "'%s' must be %s, found %s", r->def->name,
                attr_due(r), read_found(r->cx->perm, y));
     return false;

@@ -10,141 +10,126 @@
 
 #include <string.h>
 
-typedef struct Layer {
-    Model *m;
-    const char *op_name;
-    Place place;                   /* of the operator's name */
-    const Yaml *attrs;             /* a map, or NULL */
-    Node *node;
-    bool known;                    /* nothing wrong so far */
-} Layer;
-
 static const char *const common_keys[] = {"from",  "name",   "path", "expect",  "weights",
                                           "group", "layout", "algo", "schedule"};
 #define N_COMMON ((int)(sizeof common_keys / sizeof *common_keys))
 
-static const Yaml *layer_key(const Layer *l, const char *key)
+static Yaml *form_key(const LayerForm *form, const char *key)
 {
-    return l->attrs ? yaml_get(l->attrs, key) : NULL;
+    return form->attrs ? yaml_get(form->attrs, key) : NULL;
 }
 
-static void refuse_layer(Model *m, Place place, const char *found)
+bool layer_split(Model *m, const Yaml *item, LayerForm *form)
 {
-    diag_error(m->cx->diags, place, "E0411", "a layer must be one operator, found %s", found);
-    diag_help(m->cx->diags, "write '- relu' or '- conv: {out: 96, kernel: 11}'");
-}
-
-/* "relu", {relu: } or {relu: {...}}. */
-static bool layer_split(Layer *l, const Yaml *item)
-{
-    Arena *a = l->m->cx->perm;
-    l->place = item->place;
-    if (item->kind == YAML_SCALAR && *item->text) {
-        l->op_name = item->text;
+    Arena *a = m->cx->perm;
+    *form = (LayerForm){.word = item->text, .place = item->place, .known = true};
+    if (item->kind == YAML_SCALAR && *item->text)
         return true;
-    }
     if (item->kind != YAML_MAP || item->n != 1) {
-        const char *found = item->kind == YAML_MAP
-            ? arena_printf(a, "%d keys: attributes stand in braces behind the operator", item->n)
-            : read_found(a, item);
-        refuse_layer(l->m, item->place, found);
+        diag_error(m->cx->diags, item->place, "E0411", "a layer must be one operator, found %s",
+                   item->kind != YAML_MAP ? read_found(a, item) : arena_printf(
+                       a, "%d keys: attributes stand in braces behind the operator", item->n));
+        diag_help(m->cx->diags, "write '- relu' or '- conv: {out: 96, kernel: 11}'");
         return false;
     }
-    const Yaml *value = item->item[0];
-    l->op_name = item->key[0]->text;
-    l->place = item->key[0]->place;
+    Yaml *value = item->item[0];
+    form->word = item->key[0]->text;
+    form->place = item->key[0]->place;
     if (value->kind == YAML_MAP) {
-        l->attrs = value;
+        form->attrs = value;
     } else if (value->kind == YAML_LIST || *value->text) {
-        diag_error(l->m->cx->diags, value->place, "E0411",
-                   "attributes of '%.60s' must be a map, found %s", l->op_name,
-                   read_found(a, value));
-        diag_help(l->m->cx->diags, "write '- %.60s: {attribute: value}'", l->op_name);
-        l->known = false;
+        diag_error(m->cx->diags, value->place, "E0411", "attributes of '%.60s' must be a map, "
+                   "found %s", form->word, read_found(a, value));
+        diag_help(m->cx->diags, "write '- %.60s: {attribute: value}'", form->word);
+        form->known = false;
     }
     return true;
 }
 
-static bool find_op(Layer *l)
+static const OpDef *find_op(const Model *m, const LayerForm *form)
 {
-    Cx *cx = l->m->cx;
-    l->node->op = op_find(l->op_name);
-    if (l->node->op)
-        return true;
-    if (op_is_planned(l->op_name)) {
-        diag_error(cx->diags, l->place, "E0404", "operator '%s' is not supported yet",
-                   l->op_name);
-        return false;
+    Cx *cx = m->cx;
+    const OpDef *op = op_find(form->word);
+    if (op)
+        return op;
+    if (op_is_planned(form->word)) {
+        diag_error(cx->diags, form->place, "E0404", "operator '%s' is not supported yet",
+                   form->word);
+        return NULL;
     }
-    diag_error(cx->diags, l->place, "E0410", "unknown operator '%.60s'", l->op_name);
+    diag_error(cx->diags, form->place, "E0410", "unknown operator '%.60s'", form->word);
     const char **names = NEW_ARRAY(cx->perm, const char *, op_count());
     for (int i = 0; i < op_count(); i++)
         names[i] = op_at(i)->name;
-    const char *nearest = str_nearest(cx->perm, l->op_name, names, op_count());
-    if (nearest)
-        diag_help(cx->diags, "did you mean '%s'?", nearest);
-    return false;
-}
-
-static bool check_keys(const Layer *l)
-{
-    const char *known[N_COMMON + MAX_ATTRS];
-    int n = 0;
-    const AttrDef *def = l->node->op->attrs;
-    for (; def->name; def++)
-        known[n++] = def->name;
-    for (int i = 0; i < N_COMMON; i++)
-        known[n++] = common_keys[i];
-    const char *what = arena_printf(l->m->cx->perm, "'%s'", l->op_name);
-    return !l->attrs || read_keys(l->m->cx, l->attrs, what, known, n);
-}
-
-/* ---- path and name ------------------------------------------------------------------------ */
-static const char *read_path(Layer *l, const Yaml *y)
-{
-    const char *text = y->kind == YAML_SCALAR ? y->text : NULL;
-    bool ok = text != NULL;
-    for (const char *c = text; ok && *c; c++)
-        ok = (unsigned char)*c > ' ' && *c != 0x7f;
-    if (ok)
-        return text;
-    l->known = false;
-    diag_error(l->m->cx->diags, y->place, "E0417", "'path' must be one word, found %s",
-               read_found(l->m->cx->perm, y));
-    diag_help(l->m->cx->diags, "it is the module's path in PyTorch, as in 'path: features.0'");
+    if (!suggest(cx, form->word, names, op_count()))
+        suggest_key(cx, form->word, m->blocks);
     return NULL;
 }
 
-static const char *read_name(Layer *l, const Yaml *y)
+static bool check_keys(const Model *m, const LayerForm *form, const OpDef *op)
 {
-    Cx *cx = l->m->cx;
-    l->known = false;
-    if (y->kind == YAML_LIST) {
+    const char *known[N_COMMON + MAX_ATTRS];
+    int n = 0;
+    for (const AttrDef *def = op->attrs; def->name; def++)
+        known[n++] = def->name;
+    for (int i = 0; i < N_COMMON; i++)
+        known[n++] = common_keys[i];
+    const char *what = arena_printf(m->cx->perm, "'%s'", form->word);
+    return !form->attrs || read_keys(m->cx, form->attrs, what, known, n);
+}
+
+/* ---- paths and names ---------------------------------------------------------------------- */
+char *path_join(Arena *a, const char *outer, const char *inner)
+{
+    bool both = outer && *outer && *inner;
+    return arena_printf(a, "%s%s%s", outer ? outer : "", both ? "." : "", inner);
+}
+
+/* Inside a block it extends the block's. */
+const char *model_path(Model *m, LayerForm *form)
+{
+    const Yaml *y = form_key(form, "path");
+    if (!y)
+        return NULL;
+    bool ok = y->kind == YAML_SCALAR && !y->broken;
+    for (const char *c = y->text; ok && *c; c++)
+        ok = (unsigned char)*c > ' ' && *c != 0x7f;
+    if (ok)
+        return path_join(m->cx->perm, m->scope->path, y->text);
+    form->known = false;
+    if (y->broken)
+        return NULL;
+    diag_error(m->cx->diags, y->place, "E0417", "'path' must be one word, found %s",
+               read_found(m->cx->perm, y));
+    diag_help(m->cx->diags, "it is the module's path in PyTorch, as in 'path: features.0'");
+    return NULL;
+}
+
+const char *model_name(Model *m, LayerForm *form)
+{
+    Cx *cx = m->cx;
+    const Yaml *y = form_key(form, "name");
+    if (!y)
+        return NULL;
+    const char *name = NULL;
+    if (y->kind == YAML_LIST)
         diag_error(cx->diags, y->place, "E0404", "several names for one layer are not supported "
                    "yet");
-        return NULL;
-    }
-    const char *name = read_word(cx, y, "'name'");
+    else
+        name = read_word(cx, y, "'name'");
+    if (name && name_is_legal(name))
+        return name;
+    form->known = false;
+    m->gaps = true;                /* whoever means this layer will not find it */
     if (!name)
         return NULL;
-    if (!name_is_legal(name)) {
-        diag_error(cx->diags, y->place, "E0406", "'%.60s' is not a legal name", name);
-        diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
-                             "_ and .");
-        return NULL;
-    }
-    l->known = true;
-    return name;
+    diag_error(cx->diags, y->place, "E0406", "'%.60s' is not a legal name", name);
+    diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
+                         "_ and .");
+    return NULL;
 }
 
-static void take_name(Model *m, const char *name, Place place)
-{
-    Place *kept = NEW(m->cx->perm, Place);
-    *kept = place;
-    map_put(m->taken, name, kept);
-}
-
-static char *legal_stem(Arena *a, const char *path)
+char *path_stem(Arena *a, const char *path)
 {
     char *stem = arena_printf(a, "%s%s", *path >= '0' && *path <= '9' ? "_" : "", path);
     for (char *c = stem; *c; c++)
@@ -153,6 +138,11 @@ static char *legal_stem(Arena *a, const char *path)
     if (*stem == '.')
         *stem = '_';
     return stem;
+}
+
+static bool is_taken(const Model *m, const char *name)
+{
+    return map_get(m->used, name) || map_get(m->written, name);
 }
 
 /* prefix and the next number of this prefix that makes a free name. */
@@ -167,35 +157,64 @@ static const char *numbered_name(Model *m, const char *prefix, int first)
     const char *name;
     do
         name = arena_printf(m->cx->perm, "%s%d", prefix, (*next)++);
-    while (map_get(m->taken, name));
+    while (is_taken(m, name));
     return name;
 }
 
-/* From the path if there is one ("features.0"), else the operator and a counter ("relu3") of the
- * nameless layers of that operator alone, so that edits of other layers do not move it. */
-static const char *derive_name(Layer *l, const char *path)
+static const char *free_name(Model *m, const char *stem)
 {
-    if (!path || !*path)
-        return numbered_name(l->m, l->op_name, 1);
-    const char *stem = legal_stem(l->m->cx->perm, path);
-    if (!map_get(l->m->taken, stem))
-        return stem;
-    return numbered_name(l->m, arena_printf(l->m->cx->perm, "%s_", stem), 2);
+    return !is_taken(m, stem) ? stem
+                              : numbered_name(m, arena_printf(m->cx->perm, "%s_", stem), 2);
 }
 
-/* Fills the node's path and the output's name. */
-static void name_layer(Layer *l)
+/* From its path ("features.0"), or the block's and the operator ("features.0.relu"), else the
+ * operator and a counter ("relu3") of the nameless layers of that operator alone, so that edits of
+ * other layers do not move it. */
+static const char *derive_name(Model *m, const LayerForm *form, const char *path)
 {
-    const Yaml *path_key = layer_key(l, "path"), *name_key = layer_key(l, "name");
-    const char *path = path_key ? read_path(l, path_key) : NULL;
-    bool known = l->known;
-    const char *name = name_key ? read_name(l, name_key) : NULL;
-    l->known &= known;
-    Tensor *out = l->node->out;
-    out->name = name ? name : derive_name(l, path);
-    out->place = name ? name_key->place : l->place;
-    take_name(l->m, out->name, out->place);
-    l->node->path = path ? path : out->name;
+    if (path && *path)
+        return free_name(m, path_stem(m->cx->perm, path));
+    if (path || !m->scope->path || !*m->scope->path)
+        return numbered_name(m, form->word, 1);
+    return free_name(m, path_stem(m->cx->perm,
+                                  path_join(m->cx->perm, m->scope->path, form->word)));
+}
+
+static void use_name(Model *m, Tensor *t, const char *name, Place place)
+{
+    t->name = name;
+    t->place = place;
+    Place *kept = NEW(m->cx->perm, Place);
+    *kept = place;
+    map_put(m->used, name, kept);
+}
+
+void model_define(Model *m, Tensor *t, const char *name, Place place)
+{
+    bool local = m->scope->block != NULL;
+    const Tensor *same = map_get(m->scope->tensors, name);
+    const Place *first = same ? &same->place : local ? NULL : map_get(m->used, name);
+    if (first) {
+        diag_error(m->cx->diags, place, "E0407", "the name '%.60s' is used twice", name);
+        diag_note(m->cx->diags, *first, "it is first used here");
+    }
+    map_put(m->scope->tensors, name, t);
+    if (local && is_taken(m, name))
+        name = free_name(m, path_join(m->cx->perm, m->scope->prefix, name));
+    use_name(m, t, name, place);
+}
+
+/* The node's path and its output's name. */
+static void name_layer(Model *m, LayerForm *form, Node *n)
+{
+    const char *path = model_path(m, form), *name = model_name(m, form);
+    if (name) {
+        model_define(m, n->out, name, form_key(form, "name")->place);
+    } else {
+        use_name(m, n->out, derive_name(m, form, path), form->place);
+        map_put(m->scope->tensors, n->out->name, n->out);
+    }
+    n->path = path ? path : m->scope->path ? m->scope->path : n->out->name;
 }
 
 /* ---- inputs ------------------------------------------------------------------------------- */
@@ -203,140 +222,138 @@ Tensor *model_find_tensor(Model *m, const Yaml *y, const char *what)
 {
     Cx *cx = m->cx;
     const char *name = read_word(cx, y, what);
-    Tensor *t = name ? map_get(m->tensors, name) : NULL;
-    if (t || !name)
+    Tensor *t = y->tensor ? y->tensor : name ? map_get(m->scope->tensors, name) : NULL;
+    if (t || !name || m->gaps)
         return t;
-    const Place *later = map_get(m->taken, name);
+    const Scope *outer = m->scope->outer;
+    const Place *later = outer ? NULL : map_get(m->written, name);
     if (later) {
         diag_error(cx->diags, y->place, "E0413", "'%s' is defined later than it is used", name);
         diag_note(cx->diags, *later, "it is defined here");
         return NULL;
     }
     diag_error(cx->diags, y->place, "E0413", "no tensor is named '%.60s'", name);
-    int n = (int)map_count(m->tensors);
-    const char **names = NEW_ARRAY(cx->perm, const char *, n);
-    for (int i = 0; i < n; i++)
-        names[i] = map_key(m->tensors, (size_t)i);
-    const char *nearest = str_nearest(cx->perm, name, names, n);
-    if (nearest)
-        diag_help(cx->diags, "did you mean '%s'?", nearest);
+    while (outer && !map_get(outer->tensors, name))
+        outer = outer->outer;
+    if (outer)
+        diag_help(cx->diags, "a block does not see the names outside: pass it as an argument");
+    else
+        suggest_key(cx, name, m->scope->tensors);
     return NULL;
 }
 
-static void add_input(Layer *l, Tensor *t)
+/* The layer before, or the one input of the network or block. */
+static bool default_input(Model *m, const LayerForm *form, Tensor **in, int *n)
 {
-    l->known &= t && t->shape.rank > 0;
-    if (t)
-        l->node->in[l->node->n_in++] = t;
-}
-
-static void read_from(Layer *l, const Yaml *from)
-{
-    Cx *cx = l->m->cx;
-    if (from->kind != YAML_LIST) {
-        add_input(l, model_find_tensor(l->m, from, "'from'"));
-        return;
-    }
-    if (from->n < 1 || from->n > MAX_INPUTS) {
-        l->known = false;
-        diag_error(cx->diags, from->place, "E0414", "'from' must name 1 to %d tensors, found %d",
-                   MAX_INPUTS, from->n);
-        return;
-    }
-    for (int i = 0; i < from->n; i++)
-        add_input(l, model_find_tensor(l->m, from->item[i], "an item of 'from'"));
-}
-
-static void default_input(Layer *l)
-{
-    Model *m = l->m;
     if (m->last) {
-        add_input(l, m->last);
-        return;
-    }
-    l->known = false;
-    if (m->graph->n_inputs < 2)
-        return;                    /* the inputs themselves were refused */
-    diag_error(m->cx->diags, l->place, "E0415",
-               "'%.60s' must say which of the %d inputs it reads", l->op_name,
-               m->graph->n_inputs);
-    diag_help(m->cx->diags, "add 'from: %s'", m->graph->inputs[0]->name);
-}
-
-/* ---- labels, shape ------------------------------------------------------------------------ */
-static const char *read_label(Layer *l, const char *key)
-{
-    const Yaml *y = layer_key(l, key);
-    const char *what = arena_printf(l->m->cx->perm, "'%s'", key);
-    const char *label = y ? read_word(l->m->cx, y, what) : NULL;
-    l->known &= label || !y;
-    return label;
-}
-
-static void read_labels(Layer *l)
-{
-    Node *n = l->node;
-    n->group = read_label(l, "group");
-    n->algo = read_label(l, "algo");
-    n->schedule = read_label(l, "schedule");
-    n->out->layout = read_label(l, "layout");
-}
-
-/* false, and the layer's shape is no longer known, if it is not what the file expects. */
-static bool check_expect(const Layer *l, const Shape *expect)
-{
-    Cx *cx = l->m->cx;
-    const Node *n = l->node;
-    if (shape_equal(expect, &n->out->shape))
+        in[(*n)++] = m->last;
         return true;
-    diag_error(cx->diags, layer_key(l, "expect")->place, "E0416",
-               "'%s' has shape %s, expected %s", n->out->name,
-               shape_text(cx->perm, &n->out->shape), shape_text(cx->perm, expect));
-    for (int i = 0; i < n->n_in; i++)
-        diag_note(cx->diags, n->in[i]->place, "its input '%s' is %s", n->in[i]->name,
-                  shape_text(cx->perm, &n->in[i]->shape));
+    }
+    const Yaml *names = m->scope->block ? m->scope->block->inputs : NULL;
+    int inputs = names ? names->n : m->graph->n_inputs;
+    if (inputs < 2)                /* the inputs themselves were refused */
+        return false;
+    diag_error(m->cx->diags, form->place, "E0415",
+               "'%.60s' must say which of the %d inputs it reads", form->word, inputs);
+    diag_help(m->cx->diags, "add 'from: %s%s'", names ? "$" : "",
+              names ? names->item[0]->text : m->graph->inputs[0]->name);
     return false;
 }
 
-/* Shapes and weights, once everything that stands in the file is understood. */
-static void infer_layer(Layer *l)
+bool model_inputs(Model *m, const LayerForm *form, Tensor **in, int *n)
 {
-    Node *n = l->node;
-    const Yaml *key = layer_key(l, "expect");
-    Shape expect = {0};
-    bool expects = key && read_shape(l->m->cx, key, "'expect'", &expect);
-    if (l->known && n->op->infer(l->m->cx, n) && (!expects || check_expect(l, &expect)))
-        model_params(l->m, n, layer_key(l, "weights"));
-    else
-        n->out->shape.rank = 0;
+    const Yaml *from = form_key(form, "from");
+    bool list = from && from->kind == YAML_LIST, good = true;
+    if (list && (from->n < 1 || from->n > MAX_INPUTS)) {
+        diag_error(m->cx->diags, from->place, "E0414", "'from' must name 1 to %d tensors, found %d",
+                   MAX_INPUTS, from->n);
+        return false;
+    }
+    if (!from)
+        good = default_input(m, form, in, n);
+    for (int i = 0; from && i < (list ? from->n : 1); i++) {
+        Tensor *t = list ? model_find_tensor(m, from->item[i], "an item of 'from'")
+                         : model_find_tensor(m, from, "'from'");
+        if (t)
+            in[(*n)++] = t;
+        good &= t != NULL;
+    }
+    for (int i = 0; i < *n; i++)
+        good &= in[i]->shape.rank > 0;
+    return good;
 }
 
-void model_layer(Model *m, const Yaml *item)
+void model_lose(Model *m)
 {
-    Layer l = {.m = m, .known = true, .node = NEW(m->cx->perm, Node)};
-    Node *n = l.node;
+    m->last = NEW(m->cx->perm, Tensor);
+    m->last->name = "";
+    m->gaps = true;
+}
+
+/* ---- labels, shape ------------------------------------------------------------------------ */
+static const char *read_label(Model *m, LayerForm *form, const char *key)
+{
+    const Yaml *y = form_key(form, key);
+    const char *what = arena_printf(m->cx->perm, "'%s'", key);
+    const char *label = y ? read_word(m->cx, y, what) : NULL;
+    form->known &= label || !y;
+    return label;
+}
+
+static void read_labels(Model *m, LayerForm *form, Node *n)
+{
+    n->group = read_label(m, form, "group");
+    n->algo = read_label(m, form, "algo");
+    n->schedule = read_label(m, form, "schedule");
+    n->out->layout = read_label(m, form, "layout");
+}
+
+/* The shape is no longer known if it is not what the file expects. */
+void model_expect(Model *m, const LayerForm *form, Tensor *t)
+{
+    Cx *cx = m->cx;
+    const Yaml *y = form_key(form, "expect");
+    Shape expect = {0};
+    if (!y || !read_shape(cx, y, "'expect'", &expect) || t->shape.rank == 0 ||
+        shape_equal(&expect, &t->shape))
+        return;
+    diag_error(cx->diags, y->place, "E0416", "'%s' has shape %s, expected %s", t->name,
+               shape_text(cx->perm, &t->shape), shape_text(cx->perm, &expect));
+    const Node *n = t->producer;
+    for (int i = 0; n && i < n->n_in; i++)
+        diag_note(cx->diags, n->in[i]->place, "its input '%s' is %s", n->in[i]->name,
+                  shape_text(cx->perm, &n->in[i]->shape));
+    t->shape.rank = 0;
+}
+
+void model_layer(Model *m, LayerForm *form)
+{
+    Node *n = NEW(m->cx->perm, Node);
+    if (form->attrs)
+        form->attrs = expand_value(m, form->attrs);
+    n->op = find_op(m, form);
+    n->place = form->place;
     n->out = NEW(m->cx->perm, Tensor);
     n->out->producer = n;
-    if (!layer_split(&l, item)) {
-        m->last = n->out;
-        return;
-    }
-    n->place = l.place;
-    l.known &= find_op(&l);
-    name_layer(&l);
-    const Yaml *from = layer_key(&l, "from");
-    if (from)
-        read_from(&l, from);
-    else
-        default_input(&l);
-    map_put(m->tensors, n->out->name, n->out);
+    name_layer(m, form, n);
+    bool source = n->op && n->op->max_in == 0;
+    if (!source && !model_inputs(m, form, n->in, &n->n_in))
+        form->known = false;
     m->last = n->out;
     if (!n->op)
         return;
-    bool keys = check_keys(&l);
-    bool attrs = model_attrs(m, n, l.attrs);
-    l.known &= keys && attrs;
-    read_labels(&l);
+    form->known &= check_keys(m, form, n->op);
+    form->known &= model_attrs(m, n, form->attrs);
+    read_labels(m, form, n);
     graph_add_node(m->graph, n);
-    infer_layer(&l);
+    if (m->graph->n_nodes > MAX_LAYERS) {
+        m->stopped = true;
+        diag_error(m->cx->diags, n->place, "E0422", "the network has more than %d layers",
+                   MAX_LAYERS);
+    }
+    if (form->known && n->op->infer(m->cx, n))
+        model_params(m, n, form_key(form, "weights"));
+    else
+        n->out->shape.rank = 0;
+    model_expect(m, form, n->out);
 }

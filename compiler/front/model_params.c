@@ -71,21 +71,23 @@ static bool check_roles(Cx *cx, const Node *n, const Yaml *weights)
     return false;
 }
 
-/* "attn.in_proj_weight[0:64]" */
-static bool is_slice(const char *key)
-{
-    const char *open = strrchr(key, '[');
-    return open && strchr(open, ':') && key[strlen(key) - 1] == ']';
-}
-
-static const char *override_key(Cx *cx, const Yaml *y)
+/* "attn.in_proj_weight[0:64]": so many of the rows, the first axis, of a tensor in the file. */
+static const char *override_key(Cx *cx, const Yaml *y, const Param *p)
 {
     const char *key = read_word(cx, y, "the name of a weights tensor");
-    if (!key || !is_slice(key))
+    const char *open = key ? strrchr(key, '[') : NULL, *colon = open ? strchr(open, ':') : NULL;
+    int64_t first, end;
+    if (!colon || key[strlen(key) - 1] != ']')
         return key;
-    diag_error(cx->diags, y->place, "E0404", "a slice of a weights tensor ('%.60s') is not "
-               "supported yet", key);
-    diag_help(cx->diags, "store the slice as a tensor of its own in the weights file");
+    size_t digits = strlen(colon) - 2;
+    bool good = parse_i64(arena_strndup(cx->temp, open + 1, (size_t)(colon - open - 1)), &first) &&
+                parse_i64(arena_strndup(cx->temp, colon + 1, digits), &end) && first >= 0 &&
+                end > first && end <= MAX_DIM;
+    if (good && end - first == p->shape.dim[0])
+        return key;
+    diag_error(cx->diags, y->place, "E0418", "'%.60s' is not a slice of %lld rows", key,
+               (long long)p->shape.dim[0]);
+    diag_help(cx->diags, "[0:%lld] is one", (long long)p->shape.dim[0]);
     return NULL;
 }
 
@@ -120,7 +122,13 @@ static bool check_sharing(Model *m, const Node *n, const Param *p)
     return false;
 }
 
-void model_params(Model *m, Node *n, const Yaml *weights)
+char *param_key(Arena *a, const Graph *g, const Node *n, int i)
+{
+    bool bare = n->op->max_in == 0;           /* a layer that is nothing but its tensor */
+    return bind_key(a, bare ? BIND_PATH : g->bind, n->path, n->param[i].role);
+}
+
+void model_params(Model *m, Node *n, Yaml *weights)
 {
     Cx *cx = m->cx;
     if (weights && (!read_map(cx, weights, "'weights'", "{weight: enc.w, bias: enc.b}") ||
@@ -129,8 +137,8 @@ void model_params(Model *m, Node *n, const Yaml *weights)
     for (int i = 0; i < n->n_param; i++) {
         Param *p = &n->param[i];
         const Yaml *given = weights ? yaml_get(weights, p->role) : NULL;
-        p->key = given ? override_key(cx, given)
-                       : bind_key(cx->perm, m->graph->bind, n->path, p->role);
+        p->key = given ? override_key(cx, given, p)
+                       : param_key(cx->perm, m->graph, n, i);
         if (!p->key || !check_sharing(m, n, p))
             return;
     }

@@ -2,8 +2,8 @@
  *
  *     const char *name = read_word(cx, yaml_get(root, "name"), "'name'");
  *
- * Contract: each reports what it found, what it expected and an example; text in a message is
- * capped, quoting the file is the renderer's business.
+ * Contract: each reports what it found, what it expected and an example, but nothing about a broken
+ * node; text in a message is capped, quoting the file is the renderer's business.
  */
 #include "front/front.h"
 
@@ -19,6 +19,8 @@ char *read_found(Arena *a, const Yaml *y)
 static bool refuse_kind(Cx *cx, const Yaml *y, const char *what, const char *due,
                         const char *example)
 {
+    if (y->broken)
+        return false;
     diag_error(cx->diags, y->place, "E0401", "%s must be %s, found %s", what, due,
                read_found(cx->perm, y));
     diag_help(cx->diags, "write it like this: %s", example);
@@ -39,13 +41,16 @@ const char *read_word(Cx *cx, const Yaml *y, const char *what)
 {
     if (y->kind == YAML_SCALAR && *y->text)
         return y->text;
-    diag_error(cx->diags, y->place, "E0401", "%s must be one word, found %s", what,
-               read_found(cx->perm, y));
+    if (!y->broken)
+        diag_error(cx->diags, y->place, "E0401", "%s must be one word, found %s", what,
+                   read_found(cx->perm, y));
     return NULL;
 }
 
 static bool read_dim(Cx *cx, const Yaml *y, const char *what, bool batch, int64_t *out)
 {
+    if (y->broken)
+        return false;
     if (batch) {
         *out = DIM_N;
         if (y->kind == YAML_SCALAR && str_eq(y->text, "N"))
@@ -96,15 +101,29 @@ bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *kno
             continue;
         ok = false;
         diag_error(cx->diags, map->key[i]->place, "E0403", "unknown key '%.60s' in %s", key, what);
-        const char *nearest = str_nearest(cx->perm, key, known, n);
-        if (nearest) {
-            diag_help(cx->diags, "did you mean '%s'?", nearest);
+        if (suggest(cx, key, known, n))
             continue;
-        }
         Str all = str_new(cx->perm);
         for (int k = 0; k < n; k++)
             str_printf(&all, "%s%s", k ? ", " : "", known[k]);
         diag_help(cx->diags, "known here: %s", all.data);
     }
     return ok;
+}
+
+bool suggest(Cx *cx, const char *word, const char *const *names, int n)
+{
+    const char *nearest = str_nearest(cx->perm, word, names, n);
+    if (nearest)
+        diag_help(cx->diags, "did you mean '%.60s'?", nearest);
+    return nearest != NULL;
+}
+
+bool suggest_key(Cx *cx, const char *word, const Map *map)
+{
+    int n = (int)map_count(map);
+    const char **names = NEW_ARRAY(cx->perm, const char *, n);
+    for (int i = 0; i < n; i++)
+        names[i] = map_key(map, (size_t)i);
+    return suggest(cx, word, names, n);
 }

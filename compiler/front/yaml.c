@@ -13,8 +13,6 @@
 #include <yaml.h>
 
 #define MAX_FILE ((size_t)1 << 20)
-#define MAX_DEPTH 64
-#define MAX_SCALAR 4096
 #define MAX_NODES 100000
 
 /* What an anchor stands for. While its node is still being read, node is NULL. */
@@ -119,8 +117,8 @@ static Yaml *read_alias(Reader *r)
     }
     if (a->nodes > MAX_NODES - r->nodes)
         return fail_limit(r, "the file has too many nodes, aliases expanded", MAX_NODES);
-    if (a->height > MAX_DEPTH - r->depth)
-        return fail_limit(r, "lists and maps are nested too deeply", MAX_DEPTH);
+    if (a->height > MAX_NESTING - r->depth)
+        return fail_limit(r, "lists and maps are nested too deeply", MAX_NESTING);
     r->nodes += a->nodes;
     r->height = a->height;
     Yaml *copy = NEW(r->cx->perm, Yaml);
@@ -202,8 +200,8 @@ static bool read_pairs(Reader *r, Yaml *map, int *height)
 static Yaml *read_collection(Reader *r, YamlKind kind)
 {
     yaml_mark_t start = r->event.start_mark;
-    if (++r->depth > MAX_DEPTH)
-        return fail_limit(r, "lists and maps are nested too deeply", MAX_DEPTH);
+    if (++r->depth > MAX_NESTING)
+        return fail_limit(r, "lists and maps are nested too deeply", MAX_NESTING);
     Yaml *y = new_node(r, kind);
     if (y == NULL)
         return NULL;

@@ -66,6 +66,28 @@ struct Node {
     const char *group, *algo, *schedule;          /* labels, NULL if unset */
 };
 
+/* `check:` of a model: files with inputs and the outputs they must give, used by verify. */
+typedef struct SampleFile {
+    const char *tensor;                           /* name of an input or output */
+    const char *path;                             /* .npy, below the model's folder */
+} SampleFile;
+
+typedef struct Sample {
+    SampleFile *in, *out;
+    int n_in, n_out;
+    double rtol, atol;
+    Place place;
+} Sample;
+
+/* `preprocess:` of a model: how a picture becomes an input. */
+typedef struct Preprocess {
+    const char *input;
+    int64_t resize, crop;                         /* shorter side, middle square; 0: as it is */
+    int channels;                                 /* 1 to 3, of the input */
+    double mean[3], std[3];                       /* of channels scaled to 0..1: 0, 1 by default */
+    bool bgr;                                     /* order of channels; else rgb */
+} Preprocess;
+
 typedef struct Graph {
     Arena *arena;
     const char *file;                             /* the model file's name for messages */
@@ -74,6 +96,10 @@ typedef struct Graph {
     int n_inputs;
     Tensor **outputs;
     int n_outputs;
+    Sample *samples;
+    int n_samples;
+    Preprocess *preprocess;
+    int n_preprocess;
     Node **nodes;                                 /* topological order */
     int n_nodes;
     size_t cap_nodes;                             /* room in nodes; graph.c's own business */

@@ -1,17 +1,70 @@
-/* Activations: relu, y = max(x, 0); softmax, y = exp(x - m) / s with the maximum m and the sum s
- * of the exponentials along an axis.
+/* Activations: functions of one element (a table of them: relu, leaky_relu, relu6, clip), and
+ * softmax, y = exp(x - m) / s with the maximum m and the sum s of the exponentials along an axis.
  *
  * example: softmax {axis: 1} of [1e30, -1e30, 1000] is [1, 0, 0].
  *
- * contract: NaN passes through relu and spreads along softmax's axis; softmax of -infinity alone
- * is NaN, as in PyTorch (-infinity - -infinity).
+ * contract: NaN passes through the functions of one element and spreads along softmax's axis;
+ * softmax of -infinity alone is NaN, as in PyTorch (-infinity - -infinity).
  */
 #include "ops/ops.h"
 
 #include <math.h>
 
-/* ---- relu --------------------------------------------------------------------------------- */
-bool relu_infer(Cx *cx, Node *n)
+/* ---- functions of one element ------------------------------------------------------------- */
+typedef const Expr *(*Function)(const NestCx *nx, const Expr *x);
+
+static const Expr *relu_value(const NestCx *nx, const Expr *x)
+{
+    return expr_bin(nx->arena, BIN_MAX, x, nest_const(nx, 0));
+}
+
+/* Not a maximum: a slope above 1 is legal. NaN takes the product. */
+static const Expr *leaky_relu_value(const NestCx *nx, const Expr *x)
+{
+    const Expr *slope = nest_const(nx, node_float(nx->node, "negative_slope"));
+    return expr_select(nx->arena, CMP_LT, nest_const(nx, 0), x, x,
+                       expr_bin(nx->arena, BIN_MUL, x, slope));
+}
+
+static const Expr *relu6_value(const NestCx *nx, const Expr *x)
+{
+    return expr_bin(nx->arena, BIN_MIN, relu_value(nx, x), nest_const(nx, 6));
+}
+
+/* First min, then max: where min is above max, everything is max. */
+static const Expr *clip_value(const NestCx *nx, const Expr *x)
+{
+    static const struct {
+        const char *bound;
+        BinOp op;
+    } step[] = {{"min", BIN_MAX}, {"max", BIN_MIN}};
+    for (int i = 0; i < 2; i++)
+        if (node_attr(nx->node, step[i].bound)->set)
+            x = expr_bin(nx->arena, step[i].op, x,
+                         nest_const(nx, node_float(nx->node, step[i].bound)));
+    return x;
+}
+
+static const struct {
+    const char *op;
+    Function value;
+    int flops;
+} functions[] = {
+    {"relu", relu_value, 1},
+    {"leaky_relu", leaky_relu_value, 2},
+    {"relu6", relu6_value, 2},
+    {"clip", clip_value, 2},
+};
+
+static size_t function_of(const Node *n)
+{
+    size_t i = 0;
+    while (!str_eq(functions[i].op, n->op->name))
+        i++;
+    return i;
+}
+
+bool activation_infer(Cx *cx, Node *n)
 {
     if (!op_check(cx, n, 1, MAX_RANK))
         return false;
@@ -19,20 +72,29 @@ bool relu_infer(Cx *cx, Node *n)
     return op_set_output(cx, n, &n->in[0]->shape);
 }
 
-void relu_nest(NestCx *nx)
+bool clip_infer(Cx *cx, Node *n)
 {
-    Arena *a = nx->arena;
+    if (!activation_infer(cx, n))
+        return false;
+    if (node_attr(n, "min")->set || node_attr(n, "max")->set)
+        return true;
+    op_error(cx, n, NULL, "E0611", "'min' and 'max' are both missing; expected at least one");
+    return false;
+}
+
+void activation_nest(NestCx *nx)
+{
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
     nest_loops(&b, nx->out, at);
-    const Expr *x = expr_load(a, nx->in[0], at, nx->out->rank, 1);
-    build_store(&b, nx->out, at, expr_bin(a, BIN_MAX, x, nest_const(nx, 0)));
+    const Expr *x = expr_load(nx->arena, nx->in[0], at, nx->out->rank, 1);
+    build_store(&b, nx->out, at, functions[function_of(nx->node)].value(nx, x));
     build_end(&b, nx->out->rank);
 }
 
-OpCost relu_cost(const Node *n)
+OpCost activation_cost(const Node *n)
 {
-    return op_cost(shape_count(&n->out->shape), 0, 1);
+    return op_cost(shape_count(&n->out->shape), 0, functions[function_of(n)].flops);
 }
 
 /* ---- softmax ------------------------------------------------------------------------------ */

@@ -1,19 +1,34 @@
-/* Elementwise arithmetic: add, y = x0 + x1 + ... folded from the left, or y = x + value.
+/* Elementwise arithmetic: add and mul, y = x0 + x1 + ... folded from the left, sub of two inputs;
+ * or any of them with a constant, y = x + value.
  *
- * example: add {from: [a, b, c]} is (a + b) + c; add {value: 0.5} adds a constant.
+ * example: add {from: [a, b, c]} is (a + b) + c; mul {value: 0.5} halves.
  * contract: inputs of one shape; broadcasting is refused until it is supported.
  */
 #include "ops/ops.h"
 
-bool add_infer(Cx *cx, Node *n)
+static const struct {
+    const char *op;
+    BinOp fold;
+} table[] = {{"add", BIN_ADD}, {"mul", BIN_MUL}, {"sub", BIN_SUB}};
+
+static BinOp fold_of(const Node *n)
+{
+    size_t i = 0;
+    while (!str_eq(table[i].op, n->op->name))
+        i++;
+    return table[i].fold;
+}
+
+bool elementwise_infer(Cx *cx, Node *n)
 {
     if (!op_check(cx, n, 1, MAX_RANK))
         return false;
     bool constant = node_attr(n, "value")->set;
     if (constant != (n->n_in == 1)) {
         op_error(cx, n, constant ? "value" : NULL, "E0612",
-                 "has %d input%s and %s constant; expected two or more inputs, or one and 'value'",
-                 n->n_in, n->n_in == 1 ? "" : "s", constant ? "a" : "no");
+                 "has %d input%s and %s constant; expected two%s inputs, or one and 'value'",
+                 n->n_in, n->n_in == 1 ? "" : "s", constant ? "a" : "no",
+                 n->op->max_in > 2 ? " or more" : "");
         return false;
     }
     const Shape *first = &n->in[0]->shape;
@@ -30,23 +45,24 @@ bool add_infer(Cx *cx, Node *n)
     return op_set_output(cx, n, first);
 }
 
-void add_nest(NestCx *nx)
+void elementwise_nest(NestCx *nx)
 {
     Arena *a = nx->arena;
     int rank = nx->out->rank;
+    BinOp fold = fold_of(nx->node);
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
     nest_loops(&b, nx->out, at);
-    const Expr *sum = expr_load(a, nx->in[0], at, rank, 1);
+    const Expr *y = expr_load(a, nx->in[0], at, rank, 1);
     for (int i = 1; i < nx->node->n_in; i++)
-        sum = expr_bin(a, BIN_ADD, sum, expr_load(a, nx->in[i], at, rank, 1));
+        y = expr_bin(a, fold, y, expr_load(a, nx->in[i], at, rank, 1));
     if (nx->node->n_in == 1)
-        sum = expr_bin(a, BIN_ADD, sum, nest_const(nx, node_float(nx->node, "value")));
-    build_store(&b, nx->out, at, sum);
+        y = expr_bin(a, fold, y, nest_const(nx, node_float(nx->node, "value")));
+    build_store(&b, nx->out, at, y);
     build_end(&b, rank);
 }
 
-OpCost add_cost(const Node *n)
+OpCost elementwise_cost(const Node *n)
 {
     return op_cost(shape_count(&n->out->shape), 0, n->n_in == 1 ? 1 : n->n_in - 1);
 }

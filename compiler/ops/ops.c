@@ -32,13 +32,11 @@ static const OpDef op_table[] = {
 #undef OP
 
 static const char *const planned_ops[] = {
-    "abs", "adaptive_avgpool", "avgpool", "batchnorm", "channel_shuffle", "clip", "concat",
-    "conv_transpose", "depth_to_space", "div", "elu", "exp", "gelu", "global_avgpool",
-    "global_maxpool", "groupnorm", "hardsigmoid", "hardswish", "instancenorm", "layernorm",
-    "leaky_relu", "log_softmax", "matmul", "max", "min", "mul", "neg", "pad", "param", "pow",
-    "prelu", "reduce_max", "reduce_mean", "reduce_sum", "relu6", "resize", "sigmoid", "silu",
-    "slice", "space_to_depth", "split", "sqrt", "squeeze", "sub", "tanh", "transpose",
-    "unsqueeze",
+    "abs", "adaptive_avgpool", "channel_shuffle", "conv_transpose", "depth_to_space",
+    "div", "elu", "exp", "gelu", "global_maxpool", "groupnorm", "hardsigmoid", "hardswish",
+    "instancenorm", "layernorm", "log_softmax", "matmul", "max", "min", "neg", "param",
+    "pow", "prelu", "reduce_max", "reduce_mean", "reduce_sum", "resize", "sigmoid", "silu",
+    "slice", "space_to_depth", "split", "sqrt", "squeeze", "tanh", "transpose", "unsqueeze",
 };
 
 int op_count(void)

@@ -1,10 +1,13 @@
-/* maxpool: y[n, c, oy, ox] = largest x[n, c, oy*stride + ky*dilation - pad, ...] of a window;
- * outside of x there is -infinity; without oy and ky at rank 3.
+/* Pooling: maxpool, avgpool and global_avgpool.
+ *
+ *   y[n, c, oy, ox] = largest, or sum / count, of x[n, c, oy*stride + ky*dilation - pad, ...] over
+ *   a window; outside of x there is -infinity, or 0; without oy and ky at rank 3
  *
  * example: maxpool {kernel: 3, stride: 2} over [N, 96, 55, 55] gives [N, 96, 27, 27].
  *
  * contract: NaN in a window gives NaN; a window of -infinity alone stays -infinity. ceil_mode
- * drops a window that would start in the end padding; pad is at most half the kernel.
+ * drops a window that would start in the end padding; pad is at most half the kernel. An average
+ * divides by the window clipped to the padded input, or to the input (count_include_pad false).
  */
 #include "ops/ops.h"
 
@@ -25,7 +28,7 @@ static bool pad_check(Cx *cx, const Node *n)
     return true;
 }
 
-bool maxpool_infer(Cx *cx, Node *n)
+bool pool_infer(Cx *cx, Node *n)
 {
     int64_t extent[2];
     if (!op_check(cx, n, 3, 4) || !window_infer(cx, n, node_int(n, "ceil_mode") != 0, extent) ||
@@ -80,8 +83,152 @@ void maxpool_nest(NestCx *nx)
     build_end(&b, 2 * y->rank - 2 + (n_cond > 0));
 }
 
-OpCost maxpool_cost(const Node *n)
+/* ---- averages ----------------------------------------------------------------------------- */
+typedef struct AverageNest {
+    NestCx *nx;
+    Builder build;
+    Window window;
+    const Var *var[4];
+    Index at[4], from[4];          /* of the output and the input */
+} AverageNest;
+
+/* Without a kernel: one window as large as the input. */
+static Window pool_window(const Node *n)
 {
     Window w = node_window(n);
+    for (int d = 0; d < 2 && !node_attr(n, "kernel"); d++)
+        w.kernel[d] = w.in[d];
+    return w;
+}
+
+bool global_avgpool_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 3, 4))
+        return false;
+    Shape shape = n->in[0]->shape;
+    for (int d = 2; d < shape.rank; d++)
+        shape.dim[d] = 1;
+    n->n_param = 0;
+    return op_set_output(cx, n, &shape);
+}
+
+/* How much of the padding along direction d an average counts. */
+static void counted_pad(const AverageNest *s, int d, int64_t *before, int64_t *after)
+{
+    const AttrValue *counts = node_attr(s->nx->node, "count_include_pad");
+    bool padded = counts && counts->i[0];
+    *before = padded ? s->window.pad[d] : 0;
+    *after = padded ? s->window.pad[d + 2] : 0;
+}
+
+/* Does a window contain elements that do not count? */
+static bool counts_differ(const AverageNest *s)
+{
+    const Window *w = &s->window;
+    for (int d = 0; d < 2; d++) {
+        int64_t before, after;
+        counted_pad(s, d, &before, &after);
+        int64_t last = (w->out[d] - 1) * w->stride[d] + w->kernel[d] - 1 - w->pad[d];
+        if (w->pad[d] > before || last >= w->in[d] + after)
+            return true;
+    }
+    return false;
+}
+
+/* Loops over a window's elements and a test for those that count, or those of the input; returns
+ * how many levels it opened. */
+static int window_loops(AverageNest *s, bool counting)
+{
+    Cond cond[2];
+    int n_cond = 0, rank = s->nx->out->rank;
+    for (int d = 2; d < rank; d++) {
+        int direction = d - rank + 2;
+        const Var *k = build_for(&s->build, direction == 0 ? "ky" : "kx",
+                                 s->window.kernel[direction]);
+        int64_t before, after;
+        s->from[d] = window_index(s->nx->arena, &s->window, direction, s->var[d], k);
+        counted_pad(s, direction, &before, &after);
+        if (counting)
+            cond[n_cond++] = (Cond){index_offset(s->from[d], before),
+                                    s->window.in[direction] + before + after};
+        else
+            window_guard(cond, &n_cond, s->nx->in[0], d, s->from[d], false);
+    }
+    if (n_cond > 0)
+        build_if(&s->build, cond, n_cond);
+    return rank - 2 + (n_cond > 0);
+}
+
+/* The loops over a plane of the output: counts are the same for all items and channels. */
+static void plane_loops(AverageNest *s)
+{
+    const Buffer *y = s->nx->out;
+    for (int d = 2; d < y->rank; d++) {
+        s->var[d] = build_for(&s->build, d == y->rank - 1 ? "ox" : "oy", y->dim[d].extent);
+        s->at[d] = index_var(s->nx->arena, s->var[d]);
+    }
+}
+
+/* How many elements count, window by window. */
+static Buffer *counts_nest(AverageNest *s)
+{
+    Arena *a = s->nx->arena;
+    int plane = s->nx->out->rank - 2;
+    int64_t extent[2];
+    for (int d = 0; d < plane; d++)
+        extent[d] = s->nx->out->dim[2 + d].extent;
+    Buffer *count = kernel_scratch(s->nx->kernel, "count", s->nx->type, plane, extent);
+    plane_loops(s);
+    build_store(&s->build, count, s->at + 2, nest_const(s->nx, 0));
+    build_end(&s->build, plane);
+
+    plane_loops(s);
+    int open = window_loops(s, true);
+    build_store(&s->build, count, s->at + 2,
+                expr_bin(a, BIN_ADD, nest_const(s->nx, 1),
+                         expr_load(a, count, s->at + 2, plane, 1)));
+    build_end(&s->build, plane + open);
+    return count;
+}
+
+static void sums_nest(AverageNest *s)
+{
+    Arena *a = s->nx->arena;
+    Buffer *x = s->nx->in[0], *y = s->nx->out;
+    output_loops(&s->build, y, s->var, s->at);
+    build_store(&s->build, y, s->at, nest_const(s->nx, 0));
+    build_end(&s->build, y->rank);
+
+    output_loops(&s->build, y, s->var, s->at);
+    s->from[0] = s->at[0];
+    s->from[1] = s->at[1];
+    int open = window_loops(s, false);
+    build_store(&s->build, y, s->at,
+                expr_bin(a, BIN_ADD, expr_load(a, x, s->from, x->rank, 1),
+                         expr_load(a, y, s->at, y->rank, 1)));
+    build_end(&s->build, y->rank + open);
+}
+
+void avgpool_nest(NestCx *nx)
+{
+    Arena *a = nx->arena;
+    Buffer *y = nx->out;
+    AverageNest s = {.nx = nx, .build = build_kernel(nx->kernel),
+                     .window = pool_window(nx->node)};
+    Buffer *count = counts_differ(&s) ? counts_nest(&s) : NULL;
+    sums_nest(&s);
+
+    output_loops(&s.build, y, s.var, s.at);
+    double whole = (double)(s.window.kernel[0] * s.window.kernel[1]);
+    const Expr *divisor = count ? expr_load(a, count, s.at + 2, y->rank - 2, 1)
+                                : nest_const(nx, whole);
+    build_store(&s.build, y, s.at,
+                expr_bin(a, BIN_DIV, expr_load(a, y, s.at, y->rank, 1), divisor));
+    build_end(&s.build, y->rank);
+}
+
+OpCost pool_cost(const Node *n)
+{
+    Window w = pool_window(n);
     return op_cost(shape_count(&n->out->shape), 0, w.kernel[0] * w.kernel[1]);
 }

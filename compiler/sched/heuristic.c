@@ -269,6 +269,28 @@ static bool tile_fits(const Problem *p, const Tile *t)
     return t->block * t->points + 2 * t->block <= p->row->registers - 2;
 }
 
+/* Do parts of `width` begin and end with the blocks of every buffer that is blocked along `v`, or
+ * lie inside one? */
+static bool parts_on_blocks(const Problem *p, const Var *v, int64_t width)
+{
+    for (int i = 0; i < p->n_all && width < v->extent; i++) {
+        int d = lane_dim(&p->all[i], v);
+        const Buffer *b = p->all[i].buffer;
+        for (int s = 0; d >= 0 && s < b->n_storage; s++) {
+            int64_t mod = b->storage[s].dim == d ? b->storage[s].mod : 0;
+            if (mod && width % mod && mod % width)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool tile_on_blocks(const Problem *p, const Tile *t)
+{
+    return parts_on_blocks(p, p->nest->var[t->lane], t->block * p->row->lanes) &&
+           (t->point < 0 || parts_on_blocks(p, p->nest->var[t->point], t->points));
+}
+
 /* The best tile whose lanes run along `lane`. */
 static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
 {
@@ -289,6 +311,8 @@ static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
                 Tile t = {lane, point, block, points, pad, scatter, 0, 0};
                 if (!tile_fits(p, &t))
                     break;
+                if (!tile_on_blocks(p, &t))
+                    continue;
                 tile_cost(p, &t);
                 if (best->lane < 0 || t.cycles < best->cycles * 0.999)
                     *best = t;

@@ -6,7 +6,8 @@
  */
 #include "target/target.h"
 
-static const Row *const rows[] = {&row_avx512, &row_avx2, &row_scalar};
+static const Row *const rows[] = {&row_avx512, &row_avx2, &row_sse4, &row_portable,
+                                  &row_scalar};
 
 int row_count(void)
 {

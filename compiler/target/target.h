@@ -53,7 +53,7 @@ typedef struct Row {
     const struct Row *base;        /* its helpers and instructions serve too, or NULL */
 } Row;
 
-extern const Row row_scalar, row_avx512, row_avx2;
+extern const Row row_scalar, row_avx512, row_avx2, row_sse4, row_portable;
 
 const Row *row_find(const char *name);        /* NULL if unknown */
 int row_count(void);

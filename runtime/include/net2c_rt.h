@@ -194,7 +194,8 @@ N2C_INLINE int n2c_step(const n2c_exec *exec, unsigned step, int phase, const vo
 /* ---- what this CPU and its operating system can do ---------------------------------------- */
 enum {
     N2C_CPU_AVX2 = 1,       /* AVX2 and FMA */
-    N2C_CPU_AVX512 = 2      /* AVX-512 F, DQ, BW and VL */
+    N2C_CPU_AVX512 = 2,     /* AVX-512 F, DQ, BW and VL */
+    N2C_CPU_SSE4 = 4        /* SSE4.2 and what is below it */
 };
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -215,12 +216,14 @@ N2C_INLINE unsigned n2c_cpu_features(void)
         return 0;
     n2c_cpuid(1, one);
     n2c_cpuid(7, seven);
+    if (one[2] & 1u << 20)
+        features |= N2C_CPU_SSE4;
     if (!(one[2] & 1u << 27))
-        return 0;
+        return features;
     __asm__ volatile(".byte 0x0f, 0x01, 0xd0" : "=a"(saved), "=d"(high) : "c"(0));
     if ((saved & 6) == 6 && (one[2] & 1u << 12) && (seven[1] & 1u << 5))
         features |= N2C_CPU_AVX2;
-    if (features && (saved & 0xe6) == 0xe6 && (seven[1] & avx512) == avx512)
+    if ((features & N2C_CPU_AVX2) && (saved & 0xe6) == 0xe6 && (seven[1] & avx512) == avx512)
         features |= N2C_CPU_AVX512;
     return features;
 }

@@ -12,16 +12,20 @@
 
 typedef enum {
     GRID_CONV, GRID_MAXPOOL, GRID_LINEAR, GRID_RELU,
-    GRID_ADD,           /* plus a second input of the same shape */
+    GRID_LEAKY_RELU, GRID_CLIP, GRID_BATCHNORM,
+    GRID_ADD, GRID_SUB, GRID_MUL,   /* with a second input of the same shape */
     GRID_FLATTEN,
-    GRID_LRN, GRID_SOFTMAX   /* not exact: compared by units in the last place */
+    GRID_LRN, GRID_SOFTMAX,  /* these and the next are not exact: compared by units in the last
+                                place */
+    GRID_AVGPOOL
 } GridKind;
 
 typedef struct GridLayer {
     GridKind kind;
     int out, groups;    /* conv, linear: output channels */
     bool bias;
-    RefWindow window;   /* conv, maxpool: all but n, ih, iw */
+    RefWindow window;   /* conv, pooling: all but n, ih, iw */
+    bool count_pad;     /* avgpool */
     int size;           /* lrn */
 } GridLayer;
 

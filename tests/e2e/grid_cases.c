@@ -241,6 +241,35 @@ static void sweep_inexact(CaseList *list)
     }
 }
 
+/* Windows over all kinds of padding, so that divisors vary. */
+static void sweep_averages(CaseList *list)
+{
+    static const int channels[] = {1, 3, 16, 17, 33};
+    for (int kernel = 1; kernel <= 4; kernel++)
+        for (int stride = 1; stride <= 3; stride++)
+            for (int count_pad = 0; count_pad < 2; count_pad++) {
+                GridCase *k = case_add(list, "average pooling",
+                                       channels[(kernel * 2 + stride) % 5], 9 + stride, 8 + kernel);
+                GridLayer *l = add_maxpool(k, kernel, stride, kernel / 2);
+                l->kind = GRID_AVGPOOL;
+                l->count_pad = count_pad != 0;
+                set_pads(l, kernel / 2, stride % 2 ? kernel / 2 : 0, kernel / 3, kernel / 2);
+            }
+}
+
+/* Alone and behind a convolution. */
+static void sweep_more_pointwise(CaseList *list)
+{
+    static const int shape[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 4, 4}, {33, 3, 35}};
+    for (int kind = GRID_LEAKY_RELU; kind <= GRID_MUL; kind++)
+        for (int i = 0; i < 4; i++) {
+            GridCase *k = case_add(list, "pointwise", shape[i][0], shape[i][1], shape[i][2]);
+            if (i % 2)
+                add_conv(k, 8 + 9 * i, 3, 1, 1);
+            layer_add(k, (GridKind)kind);
+        }
+}
+
 GridCase *grid_cases(int *n)
 {
     CaseList list = {0};
@@ -254,6 +283,8 @@ GridCase *grid_cases(int *n)
     sweep_pointwise(&list);
     sweep_chains(&list);
     sweep_inexact(&list);
+    sweep_averages(&list);
+    sweep_more_pointwise(&list);
     *n = list.n;
     return list.item;
 }

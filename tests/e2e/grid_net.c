@@ -114,16 +114,21 @@ static Values add_input(Net *net, const char *name, int rank, const int *dim, in
     return v;
 }
 
+static void add_tensor(Net *net, const char *layer, const char *role, const Values *v)
+{
+    char *key = keep(net, strlen(layer) + strlen(role) + 2);
+    strcat(strcat(strcpy(key, layer), "."), role);
+    TensorFile *t = &net->weight[net->n_weights++];
+    *t = (TensorFile){.key = key, .rank = v->rank, .data = floats_of(net, v)};
+    memcpy(t->dim, v->dim, (size_t)v->rank * sizeof *v->dim);
+}
+
 /* A weight tensor of integers, at most `most` in magnitude. */
 static Values add_weight(Net *net, const char *layer, const char *role, int rank, const int *dim,
                          int most)
 {
     Values v = random_values(net, rank, dim, most);
-    char *key = keep(net, strlen(layer) + strlen(role) + 2);
-    strcat(strcat(strcpy(key, layer), "."), role);
-    TensorFile *t = &net->weight[net->n_weights++];
-    *t = (TensorFile){.key = key, .rank = rank, .data = floats_of(net, &v)};
-    memcpy(t->dim, dim, (size_t)rank * sizeof *dim);
+    add_tensor(net, layer, role, &v);
     return v;
 }
 
@@ -199,6 +204,19 @@ static Values add_maxpool(const LayerCx *cx)
     return y;
 }
 
+static Values add_avgpool(const LayerCx *cx)
+{
+    FILE *f = cx->net->stream[NETWORK];
+    RefWindow w = bind_window(cx);
+    fprintf(f, "  - avgpool: {from: %s, kernel: [%d, %d], stride: [%d, %d], "
+            "pad: [%d, %d, %d, %d], count_include_pad: %s, name: %s}\n", cx->from, w.kh, w.kw,
+            w.sh, w.sw, w.top, w.left, w.bottom, w.right, cx->layer->count_pad ? "true" : "false",
+            cx->name);
+    Values y = window_output(cx, &w, cx->in.dim[1]);
+    ref_avgpool(&w, cx->in.dim[1], cx->layer->count_pad, cx->in.value, y.value);
+    return y;
+}
+
 static Values add_linear(const LayerCx *cx)
 {
     const GridLayer *l = cx->layer;
@@ -216,16 +234,23 @@ static Values add_linear(const LayerCx *cx)
     return y;
 }
 
-static Values add_sum(const LayerCx *cx)
+/* add, sub, mul */
+static Values add_arithmetic(const LayerCx *cx)
 {
+    static const struct {
+        const char *op;
+        void (*value)(int count, const double *a, const double *b, double *y);
+        void (*bound)(int count, const double *a, const double *b, double *y);
+    } table[] = {{"add", ref_add, ref_add}, {"sub", ref_sub, ref_add}, {"mul", ref_mul, ref_mul}};
+    int at = (int)cx->layer->kind - GRID_ADD;
     char other[32];
     snprintf(other, sizeof other, "z%d", cx->number);
     Values b = add_input(cx->net, other, cx->in.rank, cx->in.dim, 8);
-    fprintf(cx->net->stream[NETWORK], "  - add: {from: [%s, %s], name: %s}\n", cx->from, other,
-            cx->name);
+    fprintf(cx->net->stream[NETWORK], "  - %s: {from: [%s, %s], name: %s}\n", table[at].op,
+            cx->from, other, cx->name);
     Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
-    ref_add((int)y.n, cx->in.value, b.value, y.value);
-    ref_add((int)y.n, cx->in.bound, b.bound, y.bound);
+    table[at].value((int)y.n, cx->in.value, b.value, y.value);
+    table[at].bound((int)y.n, cx->in.bound, b.bound, y.bound);
     return y;
 }
 
@@ -243,6 +268,47 @@ static Values add_inexact(const LayerCx *cx)
         fprintf(f, "  - softmax: {from: %s, axis: 1, name: %s}\n", cx->from, cx->name);
         ref_softmax(cx->in.dim[0], channels, pixels, cx->in.value, y.value);
     }
+    return y;
+}
+
+/* Variances of 1 and 4 with eps 0 keep the results exact. */
+static Values add_batchnorm(const LayerCx *cx)
+{
+    int channels = cx->in.dim[1], items = cx->in.dim[0];
+    int pixels = (int)cx->in.n / items / channels;
+    fprintf(cx->net->stream[NETWORK], "  - batchnorm: {from: %s, eps: 0, path: %s, name: %s}\n",
+            cx->from, cx->name, cx->name);
+    Values mean = add_weight(cx->net, cx->name, "running_mean", 1, &channels, 4);
+    Values w = add_weight(cx->net, cx->name, "weight", 1, &channels, 2);
+    Values b = add_weight(cx->net, cx->name, "bias", 1, &channels, 8);
+    Values var = new_values(cx->net, 1, &channels), against = new_values(cx->net, 1, &channels);
+    for (int c = 0; c < channels; c++) {
+        var.value[c] = c % 2 ? 4 : 1;
+        against.value[c] = -mean.bound[c];
+    }
+    add_tensor(cx->net, cx->name, "running_var", &var);
+    Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
+    ref_batchnorm(items, channels, pixels, 0, mean.value, var.value, w.value, b.value,
+                  cx->in.value, y.value);
+    ref_batchnorm(items, channels, pixels, 0, against.value, var.value, w.bound, b.bound,
+                  cx->in.bound, y.bound);
+    return y;
+}
+
+/* Powers of two and small integers keep the results exact. */
+static Values add_activation(const LayerCx *cx)
+{
+    FILE *f = cx->net->stream[NETWORK];
+    Values y = new_values(cx->net, cx->in.rank, cx->in.dim);
+    if (cx->layer->kind == GRID_LEAKY_RELU) {
+        fprintf(f, "  - leaky_relu: {from: %s, negative_slope: 0.25, name: %s}\n", cx->from,
+                cx->name);
+        ref_leaky_relu((int)y.n, 0.25, cx->in.value, y.value);
+    } else {
+        fprintf(f, "  - clip: {from: %s, min: -3, max: 5, name: %s}\n", cx->from, cx->name);
+        ref_clip((int)y.n, -3, 5, cx->in.value, y.value);
+    }
+    y.bound = cx->in.bound;
     return y;
 }
 
@@ -273,8 +339,17 @@ static Values add_layer(const LayerCx *cx)
         return add_maxpool(cx);
     case GRID_LINEAR:
         return add_linear(cx);
+    case GRID_AVGPOOL:
+        return add_avgpool(cx);
+    case GRID_LEAKY_RELU:
+    case GRID_CLIP:
+        return add_activation(cx);
+    case GRID_BATCHNORM:
+        return add_batchnorm(cx);
     case GRID_ADD:
-        return add_sum(cx);
+    case GRID_SUB:
+    case GRID_MUL:
+        return add_arithmetic(cx);
     case GRID_LRN:
     case GRID_SOFTMAX:
         return add_inexact(cx);
@@ -310,7 +385,7 @@ bool net_add_case(Net *net, const GridCase *k, int number)
     out->shape = k;
     out->number = number;
     out->want = cx.in;
-    out->exact = cx.layer->kind != GRID_LRN && cx.layer->kind != GRID_SOFTMAX;
+    out->exact = cx.layer->kind < GRID_LRN;
     fprintf(net->stream[OUTPUTS], "%s%s", net->text_size[OUTPUTS] ? ", " : "", cx.name);
     fflush(net->stream[OUTPUTS]);
     return true;

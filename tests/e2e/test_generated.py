@@ -23,7 +23,7 @@ MEMORY_FACTOR = 1.5
 SOURCE_BYTES = 300 * 1024
 WARNINGS = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
 MAY_NEED = {"memcpy", "memset", "memmove", "memcmp"}
-ROWS = ("avx512", "scalar")
+ROWS = ("avx512", "avx2", "sse4", "portable", "scalar")
 
 failures = []
 

@@ -26,6 +26,10 @@ void ref_conv(const RefWindow *p, int ic, int oc, int groups, const double *x, c
 /* The largest of the window; padding never wins (it counts as -infinity); NaN wins. */
 void ref_maxpool(const RefWindow *p, int channels, const double *x, double *y);
 
+/* The mean of the window, of the padded input's elements (padding is 0) or of the input's alone.
+ * The window must fit: nothing is said about ceil mode. */
+void ref_avgpool(const RefWindow *p, int channels, int count_pad, const double *x, double *y);
+
 /* y[r, o] = b[o] + sum x[r, i] * w[o, i]; b may be NULL. */
 void ref_linear(int rows, int in, int out, const double *x, const double *w, const double *b,
                 double *y);
@@ -40,6 +44,15 @@ void ref_softmax(int outer, int axis, int inner, const double *x, double *y);
 
 /* NaN stays NaN. */
 void ref_relu(int count, const double *x, double *y);
+void ref_leaky_relu(int count, double slope, const double *x, double *y);
+void ref_clip(int count, double low, double high, const double *x, double *y);
 void ref_add(int count, const double *a, const double *b, double *y);
+void ref_sub(int count, const double *a, const double *b, double *y);
+void ref_mul(int count, const double *a, const double *b, double *y);
+
+/* y[n, c, p] = (x[n, c, p] - mean[c]) / sqrt(var[c] + eps) * w[c] + b[c]; pixels = h * w. */
+void ref_batchnorm(int n, int channels, int pixels, double eps, const double *mean,
+                   const double *var, const double *w, const double *b, const double *x,
+                   double *y);
 
 #endif

@@ -284,19 +284,14 @@ static const Broken broken[] = {
     {"E0611", 6, HEAD "  - conv: {out: 6}\n  - relu\n"},
     {"E0604", 6, HEAD "  - conv: {out: 6, kernel: 9}\n  - flatten\n  - linear: {out: 3}\n"},
     /* forms that wait for later */
-    {"E0404", 3, "net2c: 1\nname: t\nparams: {a: 1}\ninputs: {x: {shape: [N]}}\n"
-                 "network: [relu]\n"},
-    {"E0404", 1, "blocks: {}\nnet2c: 1\nname: t\ninputs: {x: {shape: [N]}}\nnetwork: [relu]\n"},
-    {"E0404", 7, HEAD "  - relu\ncheck: []\n"},
-    {"E0404", 7, HEAD "  - relu\npreprocess: {}\n"},
-    {"E0404", 6, HEAD "  - conv: {out: $n, kernel: 3}\n"},
-    {"E0404", 6, HEAD "  - relu: {name: a$(1 + 1)}\n"},
-    {"E0404", 6, HEAD "  - repeat: {i: [1, 2]}\n    layers: [relu]\n"},
-    {"E0404", 6, HEAD "  - when: 1\n    layers: [relu]\n"},
     {"E0404", 6, HEAD "  - param: {path: p, shape: [1, 4]}\n"},
     {"E0404", 6, HEAD "  - split: {axis: 1}\n  - relu\n"},
     {"E0404", 6, HEAD "  - relu: {name: [a, b]}\n"},
-    {"E0404", 6, HEAD "  - conv: {out: 4, kernel: 1, weights: {weight: \"w[0:4]\"}}\n"},
+    /* slices of weights */
+    {"E0418", 6, HEAD "  - conv: {out: 4, kernel: 1, weights: {weight: \"w[0:5]\"}}\n"},
+    {"E0418", 6, HEAD "  - conv: {out: 4, kernel: 1, weights: {weight: \"w[-4:0]\"}}\n"},
+    {"E0418", 6, HEAD "  - conv: {out: 4, kernel: 1, weights: {weight: \"w[:4]\"}}\n"},
+    {"E0418", 6, HEAD "  - conv: {out: 4, kernel: 1, weights: {weight: \"w[0:0x4]\"}}\n"},
 };
 
 static void test_broken(void **state)

@@ -30,11 +30,11 @@ typedef struct Choice {
     bool changed;
 } Choice;
 
-/* Blocks of 16 also where a register holds 8, so that one layout of weights and activations serves
- * all rows of that family. */
+/* Blocks of 16 also where a register holds 8 or 4, so that one layout of weights and activations
+ * serves all rows. */
 static int64_t block_lanes(const Row *row)
 {
-    return row->lanes >= 8 ? 16 : row->lanes;
+    return row->lanes > 1 ? 16 : 1;
 }
 
 static bool is_conv(const Node *n)
