@@ -133,7 +133,8 @@ static Yaml *expand_scalar(Model *m, const Yaml *y)
         str_add(&s, piece->text);
     }
     if (s.len <= MAX_SCALAR)
-        return copy_scalar(m, y, s.data);
+        return expand_charge(m, y->place, s.len / 8) ? copy_scalar(m, y, s.data)
+                                                     : expand_broken(m, y);
     diag_error(m->cx->diags, y->place, "E0422", "a scalar has too many bytes: the limit is %d",
                MAX_SCALAR);
     return expand_broken(m, y);

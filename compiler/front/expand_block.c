@@ -113,13 +113,6 @@ static Yaml *bind_tensors(Model *m, Yaml *y)
     return copy;
 }
 
-static void bind_input(Scope *s, Arena *a, const char *name, Tensor *t)
-{
-    Yaml *y = NEW(a, Yaml);
-    *y = (Yaml){.place = s->place, .text = t->name, .quoted = true, .tensor = t};
-    map_put(s->vars, name, y);
-}
-
 /* The block's inputs; unknown ones after an error. */
 static bool bind_inputs(Model *m, const LayerForm *form, Scope *s)
 {
@@ -133,11 +126,16 @@ static bool bind_inputs(Model *m, const LayerForm *form, Scope *s)
         diag_note(m->cx->diags, s->block->place, "it is declared here");
         good = false;
     }
-    Tensor *unknown = NEW(m->cx->perm, Tensor);
-    unknown->name = "";
-    for (int i = 0; i < due; i++)
-        bind_input(s, m->cx->perm, names ? names->item[i]->text : "in", good ? in[i] : unknown);
-    m->last = due == 1 ? good ? in[0] : unknown : NULL;
+    if (!good)
+        model_lose(m);
+    for (int i = 0; i < due; i++) {
+        Yaml *y = NEW(m->cx->perm, Yaml);
+        *y = (Yaml){.place = s->place, .quoted = true, .tensor = good ? in[i] : m->last};
+        y->text = y->tensor->name;
+        map_put(s->vars, names ? names->item[i]->text : "in", y);
+    }
+    if (good)
+        m->last = due == 1 ? in[0] : NULL;
     return good;
 }
 
@@ -185,27 +183,17 @@ static bool check_call_keys(Model *m, const LayerForm *form, const Block *b)
 /* The block's value gets the call's name; a value from outside gets a layer that has it. */
 static void name_value(Model *m, LayerForm *form, const char *name, int first)
 {
-    Place place = yaml_get(form->attrs, "name")->place;
-    Tensor *t = m->last;
-    bool inside = t && t->shape.rank > 0 && graph_find_node(m->graph, t->producer) >= first;
-    if (t && t->shape.rank > 0 && !inside) {
-        LayerForm copy = {.word = "identity", .place = form->place, .known = true};
-        model_layer(m, &copy);
-        t = m->last;
-    }
-    if (t)
-        model_define(m, t, name, place);
+    const Graph *g = m->graph;
+    bool inside = g->n_nodes > first && g->nodes[g->n_nodes - 1]->out == m->last;
+    if (m->last && m->last->shape.rank > 0 && !inside)
+        model_layer(m, &(LayerForm){.word = "identity", .place = form->place, .known = true});
+    if (m->last)
+        model_define(m, m->last, name, yaml_get(form->attrs, "name")->place);
 }
 
-static void enter_block(Model *m, LayerForm *form, Block *b)
+static void expand_body(Model *m, LayerForm *form, Block *b, Scope *s)
 {
-    Arena *a = m->cx->perm;
-    Scope *outer = m->scope, *s = NEW(a, Scope);
-    int first = m->graph->n_nodes;
-    const char *name = model_name(m, form), *path = model_path(m, form);
-    *s = (Scope){.outer = outer, .block = b, .place = form->place, .vars = map_new(a),
-                 .tensors = map_new(a), .path = path ? path : name ? name : outer->path};
-    s->prefix = name ? name : path && *path ? path_stem(a, path) : b->name;
+    Scope *outer = m->scope;
     bool good = check_call_keys(m, form, b) && form->known;
     good &= bind_inputs(m, form, s);
     bind_args(m, form, s);
@@ -217,26 +205,28 @@ static void enter_block(Model *m, LayerForm *form, Block *b)
     m->scope = outer;
     if (!good || b->failed)
         model_lose(m);
-    if (name)
-        name_value(m, form, name, first);
-    if (m->last)
-        model_expect(m, form, m->last);
 }
 
 static void call_block(Model *m, LayerForm *form, Block *b)
 {
+    Arena *a = m->cx->perm;
+    int first = m->graph->n_nodes;
     if (form->attrs)
         form->attrs = expand_value(m, form->attrs);
+    const char *name = model_name(m, form), *path = model_path(m, form);
+    Scope s = {.outer = m->scope, .block = b, .place = form->place, .vars = map_new(a),
+               .tensors = map_new(a), .path = path ? path : name ? name : m->scope->path};
+    s.prefix = name ? name : path && *path ? path_stem(a, path) : b->name;
     if (b->active)
         diag_error(m->cx->diags, form->place, "E0437", "block '%s' calls itself", b->name);
-    if (!b->active && !b->failed) {
-        enter_block(m, form, b);
-        return;
-    }
-    model_lose(m);
-    const char *name = model_name(m, form);
+    if (b->active || b->failed)
+        model_lose(m);
+    else
+        expand_body(m, form, b, &s);
     if (name)
-        model_define(m, m->last, name, form->place);
+        name_value(m, form, name, first);
+    if (m->last)
+        model_expect(m, form, m->last);
 }
 
 /* ---- repeat and when ------------------------------------------------------------------------ */

@@ -37,8 +37,8 @@ def compare(network, options):
     names = fixture_data.LAYERS
     weights, image = FOLDER / f"{network}.safetensors", FOLDER / "image.npy"
     model = FOLDER / f"{network}_layers.yaml"
-    text = (ROOT / "models" / f"{network}.yaml").read_text()
-    model.write_text(fixture_data.with_outputs(text, names))
+    model.write_text(fixture_data.with_outputs(
+        NET2C, ROOT / "models" / f"{network}.yaml", names))
     x = np.array(fixture_data.input_values(), dtype=np.float32).reshape(fixture_data.INPUT)
     np.save(image, x)
     subprocess.run([NET2C, "weights", "init", model, "--seed", "2", "-o", weights], check=True)

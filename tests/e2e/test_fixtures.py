@@ -53,9 +53,9 @@ def check(what, got, want):
 
 def run_layers(network, weights, names, want, options):
     """Compares the named layers, all outputs of one run. Returns the worst distance."""
-    text = (ROOT / "models" / f"{network}.yaml").read_text()
     model = FOLDER / f"{network}_{len(names)}.yaml"
-    model.write_text(fixture_data.with_outputs(text, names))
+    model.write_text(fixture_data.with_outputs(
+        NET2C, ROOT / "models" / f"{network}.yaml", names))
     outputs = [part for name in names for part in ("-o", f"{name}={FOLDER / name}.npy")]
     net2c("run", model, "-w", weights, "-i", f"image={FOLDER / 'image.npy'}", *outputs, *options)
     return max(check(f"{network} {name} {' '.join(options)}",
