@@ -2,7 +2,8 @@
  * Build: cc -O2 -c alexnet_gen.c, with net2c_rt.h on the include path. C99, C11 or C++.
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
- * Instruction set: avx512 (x86-64-v4: AVX-512 F, DQ, BW, VL). Model hash: f517146f715ceda8
+ * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
+ * Model hash: ca71bdfcfefce612
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -10,7 +11,6 @@
 #pragma GCC optimize("fp-contract=off", "no-predictive-commoning")
 #endif
 
-#include <immintrin.h>
 #include "alexnet_gen.h"
 
 #ifdef __cplusplus
@@ -96,45 +96,72 @@ N2C_INLINE double n2c_pow2i_f64(double x)
 {
     return n2c_f64_of_bits((uint64_t)((int64_t)x + 1023) << 52);
 }
+#if defined(N2C_X86_64)
+#include <immintrin.h>
+N2C_INLINE __attribute__((target("fma"))) float n2c_fma_x86(float a, float b, float c)
+{
+    return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
+}
+N2C_INLINE float n2c_sqrt_x86(float x)
+{
+    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+}
+#endif
+#if defined(N2C_X86_64)
 /* The second operand if it is greater or NaN, else the first; min likewise. */
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_max_f32x16(__m512 a, __m512 b)
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_max_avx512(__m512 a, __m512 b)
 {
     return _mm512_mask_max_ps(b, _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q), b, a);
 }
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_min_f32x16(__m512 a, __m512 b)
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_min_avx512(__m512 a, __m512 b)
 {
     return _mm512_mask_min_ps(b, _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q), b, a);
 }
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_pow2i_f32x16(__m512 x)
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_pow2i_avx512(__m512 x)
 {
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
 }
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_lane_f32x16(__m512 v, int lane)
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_lane_avx512(__m512 v, int lane)
 {
     return _mm512_cvtss_f32(_mm512_permutexvar_ps(_mm512_set1_epi32(lane), v));
 }
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_fma_f32(float a, float b, float c)
-{
-    return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
-}
-N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_sqrtss_f32(float x)
-{
-    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
-}
+#endif
+
+#if defined(N2C_X86_64)
 
 /* image_padded: alexnet.yaml:31 image.padded
  * in x: f32[1, 3, 224, 224]
  * out y: f32[1, 3, 2:224:2, 2:224:2]
  * schedule: zero: split j 16, split j.i 16, order n c h j.o j.i.o j.i.i, stage at j.i.o, unroll
  * j.i.o, vector j.i.i; zero2: split j 16, split j.i 16, order n c h j.o j.i.o j.i.i, stage at
- * j.i.o, unroll j.i.o, vector j.i.i; y: split i3 16, split i3.i 16, order n i1 i2 i3.o i3.i.o
- * i3.i.i, stage at i3.i.o, unroll i3.i.o, vector i3.i.i
+ * j.i.o, unroll j.i.o, vector j.i.i; y: split i3 16, split i3.i 16, order i2 n i1 i3.o i3.i.o
+ * i3.i.i, stage at i3.i.o, unroll i3.i.o, vector i3.i.i, parallel i2
  * why: tile of 1 vectors x 1 points, about 118 thousand cycles
  */
+struct image_padded_avx512_args {
+    const float *x;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void image_padded_avx512(const float *restrict x, float *restrict y)
+void image_padded_avx512_task1(void *ctx, size_t task)
 {
+    const struct image_padded_avx512_args *const args = (const struct image_padded_avx512_args
+            *)ctx;
+    const float *restrict const x = args->x;
+    float *restrict const y = args->y;
+    const ptrdiff_t i2 = (ptrdiff_t)task;
+    for (ptrdiff_t i1 = 0; i1 < 3; i1++) {
+        for (ptrdiff_t i3_o = 0; i3_o < 14; i3_o++) {
+            _mm512_storeu_ps(&y[51984*i1 + 228*i2 + 16*i3_o + 458],
+                    _mm512_loadu_ps(&x[50176*i1 + 224*i2 + 16*i3_o]));
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void image_padded_avx512(const n2c_exec *exec, const float *restrict x, float *restrict y)
+{
+    struct image_padded_avx512_args args = {x, y};
     for (ptrdiff_t c = 0; c < 3; c++) {
         for (ptrdiff_t h = 0; h < 2; h++) {
             for (ptrdiff_t j_o = 0; j_o < 14; j_o++) {
@@ -163,14 +190,7 @@ void image_padded_avx512(const float *restrict x, float *restrict y)
             }
         }
     }
-    for (ptrdiff_t i1 = 0; i1 < 3; i1++) {
-        for (ptrdiff_t i2 = 0; i2 < 224; i2++) {
-            for (ptrdiff_t i3_o = 0; i3_o < 14; i3_o++) {
-                _mm512_storeu_ps(&y[51984*i1 + 228*i2 + 16*i3_o + 458],
-                        _mm512_loadu_ps(&x[50176*i1 + 224*i2 + 16*i3_o]));
-            }
-        }
-    }
+    n2c_for(exec, 224, image_padded_avx512_task1, &args);
 }
 
 /* conv1: alexnet.yaml:31 conv1+relu1
@@ -180,298 +200,313 @@ void image_padded_avx512(const float *restrict x, float *restrict y)
  * out y: f32[1, 96, 55, 55] as [d0, d1/16, d2, d3, d1%16]
  * 105415200 multiply-adds
  * schedule: acc: split oc 48, split oc.i 16, split ox 8 tail=peel, pack w [d0/48, d1, d2, d3,
- * d0%48], order n oc.o oy ox.o ic ky kx ox.i oc.i.o oc.i.i, stage at ic, unroll ox.i, unroll
- * oc.i.o, vector oc.i.i
+ * d0%48], order oy n oc.o ox.o ic ky kx ox.i oc.i.o oc.i.i, stage at ic, unroll ox.i, unroll
+ * oc.i.o, vector oc.i.i, parallel oy
  * why: tile of 3 vectors x 8 points, about 3740 thousand cycles
  */
+struct conv1_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv1_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void conv1_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv1_avx512_args *const args = (const struct conv1_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t oy = (ptrdiff_t)task;
     for (ptrdiff_t oc_o = 0; oc_o < 2; oc_o++) {
         const __m512 t0 = _mm512_loadu_ps(&b[48*oc_o]);
         const __m512 t1 = _mm512_loadu_ps(&b[48*oc_o + 16]);
         const __m512 t2 = _mm512_loadu_ps(&b[48*oc_o + 32]);
-        const __m512 t14 = _mm512_loadu_ps(&b[48*oc_o]);
-        const __m512 t15 = _mm512_loadu_ps(&b[48*oc_o + 16]);
-        const __m512 t16 = _mm512_loadu_ps(&b[48*oc_o + 32]);
-        for (ptrdiff_t oy = 0; oy < 55; oy++) {
-            for (ptrdiff_t ox_o = 0; ox_o < 6; ox_o++) {
-                __m512 acc_10_0 = t0;
-                __m512 acc_10_1 = t1;
-                __m512 acc_10_2 = t2;
-                __m512 acc_10_3 = t0;
-                __m512 acc_10_4 = t1;
-                __m512 acc_10_5 = t2;
-                __m512 acc_10_6 = t0;
-                __m512 acc_10_7 = t1;
-                __m512 acc_10_8 = t2;
-                __m512 acc_10_9 = t0;
-                __m512 acc_10_10 = t1;
-                __m512 acc_10_11 = t2;
-                __m512 acc_10_12 = t0;
-                __m512 acc_10_13 = t1;
-                __m512 acc_10_14 = t2;
-                __m512 acc_10_15 = t0;
-                __m512 acc_10_16 = t1;
-                __m512 acc_10_17 = t2;
-                __m512 acc_10_18 = t0;
-                __m512 acc_10_19 = t1;
-                __m512 acc_10_20 = t2;
-                __m512 acc_10_21 = t0;
-                __m512 acc_10_22 = t1;
-                __m512 acc_10_23 = t2;
-                for (ptrdiff_t ic = 0; ic < 3; ic++) {
-                    for (ptrdiff_t ky = 0; ky < 11; ky++) {
-                        for (ptrdiff_t kx = 0; kx < 11; kx++) {
-                            const __m512 t3 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
-                                    48*kx]);
-                            const __m512 t4 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx]);
-                            acc_10_0 = _mm512_fmadd_ps(t4, t3, acc_10_0);
-                            const __m512 t5 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
-                                    48*kx + 16]);
-                            acc_10_1 = _mm512_fmadd_ps(t4, t5, acc_10_1);
-                            const __m512 t6 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
-                                    48*kx + 32]);
-                            acc_10_2 = _mm512_fmadd_ps(t4, t6, acc_10_2);
-                            const __m512 t7 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 4]);
-                            acc_10_3 = _mm512_fmadd_ps(t7, t3, acc_10_3);
-                            acc_10_4 = _mm512_fmadd_ps(t7, t5, acc_10_4);
-                            acc_10_5 = _mm512_fmadd_ps(t7, t6, acc_10_5);
-                            const __m512 t8 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 8]);
-                            acc_10_6 = _mm512_fmadd_ps(t8, t3, acc_10_6);
-                            acc_10_7 = _mm512_fmadd_ps(t8, t5, acc_10_7);
-                            acc_10_8 = _mm512_fmadd_ps(t8, t6, acc_10_8);
-                            const __m512 t9 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 12]);
-                            acc_10_9 = _mm512_fmadd_ps(t9, t3, acc_10_9);
-                            acc_10_10 = _mm512_fmadd_ps(t9, t5, acc_10_10);
-                            acc_10_11 = _mm512_fmadd_ps(t9, t6, acc_10_11);
-                            const __m512 t10 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 16]);
-                            acc_10_12 = _mm512_fmadd_ps(t10, t3, acc_10_12);
-                            acc_10_13 = _mm512_fmadd_ps(t10, t5, acc_10_13);
-                            acc_10_14 = _mm512_fmadd_ps(t10, t6, acc_10_14);
-                            const __m512 t11 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 20]);
-                            acc_10_15 = _mm512_fmadd_ps(t11, t3, acc_10_15);
-                            acc_10_16 = _mm512_fmadd_ps(t11, t5, acc_10_16);
-                            acc_10_17 = _mm512_fmadd_ps(t11, t6, acc_10_17);
-                            const __m512 t12 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 24]);
-                            acc_10_18 = _mm512_fmadd_ps(t12, t3, acc_10_18);
-                            acc_10_19 = _mm512_fmadd_ps(t12, t5, acc_10_19);
-                            acc_10_20 = _mm512_fmadd_ps(t12, t6, acc_10_20);
-                            const __m512 t13 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o
-                                    + kx + 28]);
-                            acc_10_21 = _mm512_fmadd_ps(t13, t3, acc_10_21);
-                            acc_10_22 = _mm512_fmadd_ps(t13, t5, acc_10_22);
-                            acc_10_23 = _mm512_fmadd_ps(t13, t6, acc_10_23);
-                        }
-                    }
-                }
-                const __m512 v1 = acc_10_0;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                const __m512 v1_1 = acc_10_1;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48400],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                const __m512 v1_2 = acc_10_2;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96800],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                const __m512 v1_3 = acc_10_3;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 16],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                const __m512 v1_4 = acc_10_4;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48416],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                const __m512 v1_5 = acc_10_5;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96816],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                const __m512 v1_6 = acc_10_6;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 32],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                const __m512 v1_7 = acc_10_7;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48432],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                const __m512 v1_8 = acc_10_8;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96832],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-                const __m512 v1_9 = acc_10_9;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-                const __m512 v1_10 = acc_10_10;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48448],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-                const __m512 v1_11 = acc_10_11;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96848],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-                const __m512 v1_12 = acc_10_12;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 64],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-                const __m512 v1_13 = acc_10_13;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48464],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-                const __m512 v1_14 = acc_10_14;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96864],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-                const __m512 v1_15 = acc_10_15;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 80],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-                const __m512 v1_16 = acc_10_16;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48480],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-                const __m512 v1_17 = acc_10_17;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96880],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-                const __m512 v1_18 = acc_10_18;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-                const __m512 v1_19 = acc_10_19;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48496],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-                const __m512 v1_20 = acc_10_20;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96896],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-                const __m512 v1_21 = acc_10_21;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 112],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-                const __m512 v1_22 = acc_10_22;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48512],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-                const __m512 v1_23 = acc_10_23;
-                _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96912],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-            }
-            __m512 acc_21_0 = t14;
-            __m512 acc_21_1 = t15;
-            __m512 acc_21_2 = t16;
-            __m512 acc_21_3 = t14;
-            __m512 acc_21_4 = t15;
-            __m512 acc_21_5 = t16;
-            __m512 acc_21_6 = t14;
-            __m512 acc_21_7 = t15;
-            __m512 acc_21_8 = t16;
-            __m512 acc_21_9 = t14;
-            __m512 acc_21_10 = t15;
-            __m512 acc_21_11 = t16;
-            __m512 acc_21_12 = t14;
-            __m512 acc_21_13 = t15;
-            __m512 acc_21_14 = t16;
-            __m512 acc_21_15 = t14;
-            __m512 acc_21_16 = t15;
-            __m512 acc_21_17 = t16;
-            __m512 acc_21_18 = t14;
-            __m512 acc_21_19 = t15;
-            __m512 acc_21_20 = t16;
+        for (ptrdiff_t ox_o = 0; ox_o < 6; ox_o++) {
+            __m512 acc_10_0 = t0;
+            __m512 acc_10_1 = t1;
+            __m512 acc_10_2 = t2;
+            __m512 acc_10_3 = t0;
+            __m512 acc_10_4 = t1;
+            __m512 acc_10_5 = t2;
+            __m512 acc_10_6 = t0;
+            __m512 acc_10_7 = t1;
+            __m512 acc_10_8 = t2;
+            __m512 acc_10_9 = t0;
+            __m512 acc_10_10 = t1;
+            __m512 acc_10_11 = t2;
+            __m512 acc_10_12 = t0;
+            __m512 acc_10_13 = t1;
+            __m512 acc_10_14 = t2;
+            __m512 acc_10_15 = t0;
+            __m512 acc_10_16 = t1;
+            __m512 acc_10_17 = t2;
+            __m512 acc_10_18 = t0;
+            __m512 acc_10_19 = t1;
+            __m512 acc_10_20 = t2;
+            __m512 acc_10_21 = t0;
+            __m512 acc_10_22 = t1;
+            __m512 acc_10_23 = t2;
             for (ptrdiff_t ic = 0; ic < 3; ic++) {
                 for (ptrdiff_t ky = 0; ky < 11; ky++) {
                     for (ptrdiff_t kx = 0; kx < 11; kx++) {
-                        const __m512 t17 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
+                        const __m512 t3 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
                                 48*kx]);
-                        const __m512 t18 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 192]);
-                        acc_21_0 = _mm512_fmadd_ps(t18, t17, acc_21_0);
-                        const __m512 t19 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx
-                                + 16]);
-                        acc_21_1 = _mm512_fmadd_ps(t18, t19, acc_21_1);
-                        const __m512 t20 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx
-                                + 32]);
-                        acc_21_2 = _mm512_fmadd_ps(t18, t20, acc_21_2);
-                        const __m512 t21 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 196]);
-                        acc_21_3 = _mm512_fmadd_ps(t21, t17, acc_21_3);
-                        acc_21_4 = _mm512_fmadd_ps(t21, t19, acc_21_4);
-                        acc_21_5 = _mm512_fmadd_ps(t21, t20, acc_21_5);
-                        const __m512 t22 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 200]);
-                        acc_21_6 = _mm512_fmadd_ps(t22, t17, acc_21_6);
-                        acc_21_7 = _mm512_fmadd_ps(t22, t19, acc_21_7);
-                        acc_21_8 = _mm512_fmadd_ps(t22, t20, acc_21_8);
-                        const __m512 t23 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 204]);
-                        acc_21_9 = _mm512_fmadd_ps(t23, t17, acc_21_9);
-                        acc_21_10 = _mm512_fmadd_ps(t23, t19, acc_21_10);
-                        acc_21_11 = _mm512_fmadd_ps(t23, t20, acc_21_11);
-                        const __m512 t24 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 208]);
-                        acc_21_12 = _mm512_fmadd_ps(t24, t17, acc_21_12);
-                        acc_21_13 = _mm512_fmadd_ps(t24, t19, acc_21_13);
-                        acc_21_14 = _mm512_fmadd_ps(t24, t20, acc_21_14);
-                        const __m512 t25 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 212]);
-                        acc_21_15 = _mm512_fmadd_ps(t25, t17, acc_21_15);
-                        acc_21_16 = _mm512_fmadd_ps(t25, t19, acc_21_16);
-                        acc_21_17 = _mm512_fmadd_ps(t25, t20, acc_21_17);
-                        const __m512 t26 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 216]);
-                        acc_21_18 = _mm512_fmadd_ps(t26, t17, acc_21_18);
-                        acc_21_19 = _mm512_fmadd_ps(t26, t19, acc_21_19);
-                        acc_21_20 = _mm512_fmadd_ps(t26, t20, acc_21_20);
+                        const __m512 t4 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
+                                kx]);
+                        acc_10_0 = _mm512_fmadd_ps(t4, t3, acc_10_0);
+                        const __m512 t5 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
+                                16]);
+                        acc_10_1 = _mm512_fmadd_ps(t4, t5, acc_10_1);
+                        const __m512 t6 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
+                                32]);
+                        acc_10_2 = _mm512_fmadd_ps(t4, t6, acc_10_2);
+                        const __m512 t7 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
+                                + 4]);
+                        acc_10_3 = _mm512_fmadd_ps(t7, t3, acc_10_3);
+                        acc_10_4 = _mm512_fmadd_ps(t7, t5, acc_10_4);
+                        acc_10_5 = _mm512_fmadd_ps(t7, t6, acc_10_5);
+                        const __m512 t8 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
+                                + 8]);
+                        acc_10_6 = _mm512_fmadd_ps(t8, t3, acc_10_6);
+                        acc_10_7 = _mm512_fmadd_ps(t8, t5, acc_10_7);
+                        acc_10_8 = _mm512_fmadd_ps(t8, t6, acc_10_8);
+                        const __m512 t9 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
+                                + 12]);
+                        acc_10_9 = _mm512_fmadd_ps(t9, t3, acc_10_9);
+                        acc_10_10 = _mm512_fmadd_ps(t9, t5, acc_10_10);
+                        acc_10_11 = _mm512_fmadd_ps(t9, t6, acc_10_11);
+                        const __m512 t10 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
+                                kx + 16]);
+                        acc_10_12 = _mm512_fmadd_ps(t10, t3, acc_10_12);
+                        acc_10_13 = _mm512_fmadd_ps(t10, t5, acc_10_13);
+                        acc_10_14 = _mm512_fmadd_ps(t10, t6, acc_10_14);
+                        const __m512 t11 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
+                                kx + 20]);
+                        acc_10_15 = _mm512_fmadd_ps(t11, t3, acc_10_15);
+                        acc_10_16 = _mm512_fmadd_ps(t11, t5, acc_10_16);
+                        acc_10_17 = _mm512_fmadd_ps(t11, t6, acc_10_17);
+                        const __m512 t12 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
+                                kx + 24]);
+                        acc_10_18 = _mm512_fmadd_ps(t12, t3, acc_10_18);
+                        acc_10_19 = _mm512_fmadd_ps(t12, t5, acc_10_19);
+                        acc_10_20 = _mm512_fmadd_ps(t12, t6, acc_10_20);
+                        const __m512 t13 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
+                                kx + 28]);
+                        acc_10_21 = _mm512_fmadd_ps(t13, t3, acc_10_21);
+                        acc_10_22 = _mm512_fmadd_ps(t13, t5, acc_10_22);
+                        acc_10_23 = _mm512_fmadd_ps(t13, t6, acc_10_23);
                     }
                 }
             }
-            const __m512 v1_1_1 = acc_21_0;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 768], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_1));
-            const __m512 v1_1_2 = acc_21_1;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49168], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_2));
-            const __m512 v1_1_3 = acc_21_2;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97568], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_3));
-            const __m512 v1_1_4 = acc_21_3;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 784], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_4));
-            const __m512 v1_1_5 = acc_21_4;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49184], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_5));
-            const __m512 v1_1_6 = acc_21_5;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97584], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_6));
-            const __m512 v1_1_7 = acc_21_6;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 800], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_7));
-            const __m512 v1_1_8 = acc_21_7;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49200], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_8));
-            const __m512 v1_1_9 = acc_21_8;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97600], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_9));
-            const __m512 v1_1_10 = acc_21_9;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 816], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_10));
-            const __m512 v1_1_11 = acc_21_10;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49216], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_11));
-            const __m512 v1_1_12 = acc_21_11;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97616], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_12));
-            const __m512 v1_1_13 = acc_21_12;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 832], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_13));
-            const __m512 v1_1_14 = acc_21_13;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49232], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_14));
-            const __m512 v1_1_15 = acc_21_14;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97632], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_15));
-            const __m512 v1_1_16 = acc_21_15;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 848], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_16));
-            const __m512 v1_1_17 = acc_21_16;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49248], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_17));
-            const __m512 v1_1_18 = acc_21_17;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97648], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_18));
-            const __m512 v1_1_19 = acc_21_18;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 864], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_19));
-            const __m512 v1_1_20 = acc_21_19;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49264], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_20));
-            const __m512 v1_1_21 = acc_21_20;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97664], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1_21));
+            const __m512 v1 = acc_10_0;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+            const __m512 v1_1 = acc_10_1;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48400],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+            const __m512 v1_2 = acc_10_2;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96800],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+            const __m512 v1_3 = acc_10_3;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 16],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+            const __m512 v1_4 = acc_10_4;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48416],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+            const __m512 v1_5 = acc_10_5;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96816],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+            const __m512 v1_6 = acc_10_6;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 32],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+            const __m512 v1_7 = acc_10_7;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48432],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+            const __m512 v1_8 = acc_10_8;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96832],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
+            const __m512 v1_9 = acc_10_9;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
+            const __m512 v1_10 = acc_10_10;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48448],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
+            const __m512 v1_11 = acc_10_11;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96848],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
+            const __m512 v1_12 = acc_10_12;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 64],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
+            const __m512 v1_13 = acc_10_13;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48464],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
+            const __m512 v1_14 = acc_10_14;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96864],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
+            const __m512 v1_15 = acc_10_15;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 80],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
+            const __m512 v1_16 = acc_10_16;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48480],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
+            const __m512 v1_17 = acc_10_17;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96880],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
+            const __m512 v1_18 = acc_10_18;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
+            const __m512 v1_19 = acc_10_19;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48496],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
+            const __m512 v1_20 = acc_10_20;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96896],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
+            const __m512 v1_21 = acc_10_21;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 112],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
+            const __m512 v1_22 = acc_10_22;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48512],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
+            const __m512 v1_23 = acc_10_23;
+            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96912],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
         }
+        const __m512 t14 = _mm512_loadu_ps(&b[48*oc_o]);
+        __m512 acc_21_0 = t14;
+        const __m512 t15 = _mm512_loadu_ps(&b[48*oc_o + 16]);
+        __m512 acc_21_1 = t15;
+        const __m512 t16 = _mm512_loadu_ps(&b[48*oc_o + 32]);
+        __m512 acc_21_2 = t16;
+        __m512 acc_21_3 = t14;
+        __m512 acc_21_4 = t15;
+        __m512 acc_21_5 = t16;
+        __m512 acc_21_6 = t14;
+        __m512 acc_21_7 = t15;
+        __m512 acc_21_8 = t16;
+        __m512 acc_21_9 = t14;
+        __m512 acc_21_10 = t15;
+        __m512 acc_21_11 = t16;
+        __m512 acc_21_12 = t14;
+        __m512 acc_21_13 = t15;
+        __m512 acc_21_14 = t16;
+        __m512 acc_21_15 = t14;
+        __m512 acc_21_16 = t15;
+        __m512 acc_21_17 = t16;
+        __m512 acc_21_18 = t14;
+        __m512 acc_21_19 = t15;
+        __m512 acc_21_20 = t16;
+        for (ptrdiff_t ic = 0; ic < 3; ic++) {
+            for (ptrdiff_t ky = 0; ky < 11; ky++) {
+                for (ptrdiff_t kx = 0; kx < 11; kx++) {
+                    const __m512 t17 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx]);
+                    const __m512 t18 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 192]);
+                    acc_21_0 = _mm512_fmadd_ps(t18, t17, acc_21_0);
+                    const __m512 t19 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
+                            16]);
+                    acc_21_1 = _mm512_fmadd_ps(t18, t19, acc_21_1);
+                    const __m512 t20 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
+                            32]);
+                    acc_21_2 = _mm512_fmadd_ps(t18, t20, acc_21_2);
+                    const __m512 t21 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 196]);
+                    acc_21_3 = _mm512_fmadd_ps(t21, t17, acc_21_3);
+                    acc_21_4 = _mm512_fmadd_ps(t21, t19, acc_21_4);
+                    acc_21_5 = _mm512_fmadd_ps(t21, t20, acc_21_5);
+                    const __m512 t22 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 200]);
+                    acc_21_6 = _mm512_fmadd_ps(t22, t17, acc_21_6);
+                    acc_21_7 = _mm512_fmadd_ps(t22, t19, acc_21_7);
+                    acc_21_8 = _mm512_fmadd_ps(t22, t20, acc_21_8);
+                    const __m512 t23 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 204]);
+                    acc_21_9 = _mm512_fmadd_ps(t23, t17, acc_21_9);
+                    acc_21_10 = _mm512_fmadd_ps(t23, t19, acc_21_10);
+                    acc_21_11 = _mm512_fmadd_ps(t23, t20, acc_21_11);
+                    const __m512 t24 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 208]);
+                    acc_21_12 = _mm512_fmadd_ps(t24, t17, acc_21_12);
+                    acc_21_13 = _mm512_fmadd_ps(t24, t19, acc_21_13);
+                    acc_21_14 = _mm512_fmadd_ps(t24, t20, acc_21_14);
+                    const __m512 t25 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 212]);
+                    acc_21_15 = _mm512_fmadd_ps(t25, t17, acc_21_15);
+                    acc_21_16 = _mm512_fmadd_ps(t25, t19, acc_21_16);
+                    acc_21_17 = _mm512_fmadd_ps(t25, t20, acc_21_17);
+                    const __m512 t26 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 216]);
+                    acc_21_18 = _mm512_fmadd_ps(t26, t17, acc_21_18);
+                    acc_21_19 = _mm512_fmadd_ps(t26, t19, acc_21_19);
+                    acc_21_20 = _mm512_fmadd_ps(t26, t20, acc_21_20);
+                }
+            }
+        }
+        const __m512 v1_1_1 = acc_21_0;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 768], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_1));
+        const __m512 v1_1_2 = acc_21_1;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49168], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_2));
+        const __m512 v1_1_3 = acc_21_2;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97568], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_3));
+        const __m512 v1_1_4 = acc_21_3;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 784], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_4));
+        const __m512 v1_1_5 = acc_21_4;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49184], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_5));
+        const __m512 v1_1_6 = acc_21_5;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97584], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_6));
+        const __m512 v1_1_7 = acc_21_6;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 800], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_7));
+        const __m512 v1_1_8 = acc_21_7;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49200], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_8));
+        const __m512 v1_1_9 = acc_21_8;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97600], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_9));
+        const __m512 v1_1_10 = acc_21_9;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 816], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_10));
+        const __m512 v1_1_11 = acc_21_10;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49216], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_11));
+        const __m512 v1_1_12 = acc_21_11;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97616], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_12));
+        const __m512 v1_1_13 = acc_21_12;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 832], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_13));
+        const __m512 v1_1_14 = acc_21_13;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49232], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_14));
+        const __m512 v1_1_15 = acc_21_14;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97632], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_15));
+        const __m512 v1_1_16 = acc_21_15;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 848], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_16));
+        const __m512 v1_1_17 = acc_21_16;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49248], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_17));
+        const __m512 v1_1_18 = acc_21_17;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97648], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_18));
+        const __m512 v1_1_19 = acc_21_18;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 864], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_19));
+        const __m512 v1_1_20 = acc_21_19;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49264], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_20));
+        const __m512 v1_1_21 = acc_21_20;
+        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97664], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                v1_1_21));
     }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv1_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct conv1_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 55, conv1_avx512_task1, &args);
 }
 
 /* pool1: alexnet.yaml:37 pool1
@@ -515,59 +550,59 @@ void pool1_avx512(const float *restrict x, float *restrict y)
             __m512 acc0_26 = _mm512_set1_ps(n2c_f32_of_bits(0xff800000u));
             for (ptrdiff_t ky = 0; ky < 3; ky++) {
                 for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                    acc0_0 = n2c_max_f32x16(acc0_0, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_0 = n2c_max_avx512(acc0_0, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx]));
-                    acc0_1 = n2c_max_f32x16(acc0_1, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_1 = n2c_max_avx512(acc0_1, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 32]));
-                    acc0_2 = n2c_max_f32x16(acc0_2, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_2 = n2c_max_avx512(acc0_2, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 64]));
-                    acc0_3 = n2c_max_f32x16(acc0_3, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_3 = n2c_max_avx512(acc0_3, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 96]));
-                    acc0_4 = n2c_max_f32x16(acc0_4, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_4 = n2c_max_avx512(acc0_4, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 128]));
-                    acc0_5 = n2c_max_f32x16(acc0_5, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_5 = n2c_max_avx512(acc0_5, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 160]));
-                    acc0_6 = n2c_max_f32x16(acc0_6, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_6 = n2c_max_avx512(acc0_6, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 192]));
-                    acc0_7 = n2c_max_f32x16(acc0_7, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_7 = n2c_max_avx512(acc0_7, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 224]));
-                    acc0_8 = n2c_max_f32x16(acc0_8, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_8 = n2c_max_avx512(acc0_8, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 256]));
-                    acc0_9 = n2c_max_f32x16(acc0_9, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
+                    acc0_9 = n2c_max_avx512(acc0_9, _mm512_loadu_ps(&x[48400*c_o + 1760*oy + 880*ky
                             + 16*kx + 288]));
-                    acc0_10 = n2c_max_f32x16(acc0_10, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_10 = n2c_max_avx512(acc0_10, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 320]));
-                    acc0_11 = n2c_max_f32x16(acc0_11, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_11 = n2c_max_avx512(acc0_11, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 352]));
-                    acc0_12 = n2c_max_f32x16(acc0_12, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_12 = n2c_max_avx512(acc0_12, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 384]));
-                    acc0_13 = n2c_max_f32x16(acc0_13, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_13 = n2c_max_avx512(acc0_13, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 416]));
-                    acc0_14 = n2c_max_f32x16(acc0_14, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_14 = n2c_max_avx512(acc0_14, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 448]));
-                    acc0_15 = n2c_max_f32x16(acc0_15, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_15 = n2c_max_avx512(acc0_15, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 480]));
-                    acc0_16 = n2c_max_f32x16(acc0_16, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_16 = n2c_max_avx512(acc0_16, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 512]));
-                    acc0_17 = n2c_max_f32x16(acc0_17, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_17 = n2c_max_avx512(acc0_17, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 544]));
-                    acc0_18 = n2c_max_f32x16(acc0_18, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_18 = n2c_max_avx512(acc0_18, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 576]));
-                    acc0_19 = n2c_max_f32x16(acc0_19, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_19 = n2c_max_avx512(acc0_19, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 608]));
-                    acc0_20 = n2c_max_f32x16(acc0_20, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_20 = n2c_max_avx512(acc0_20, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 640]));
-                    acc0_21 = n2c_max_f32x16(acc0_21, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_21 = n2c_max_avx512(acc0_21, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 672]));
-                    acc0_22 = n2c_max_f32x16(acc0_22, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_22 = n2c_max_avx512(acc0_22, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 704]));
-                    acc0_23 = n2c_max_f32x16(acc0_23, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_23 = n2c_max_avx512(acc0_23, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 736]));
-                    acc0_24 = n2c_max_f32x16(acc0_24, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_24 = n2c_max_avx512(acc0_24, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 768]));
-                    acc0_25 = n2c_max_f32x16(acc0_25, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_25 = n2c_max_avx512(acc0_25, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 800]));
-                    acc0_26 = n2c_max_f32x16(acc0_26, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
+                    acc0_26 = n2c_max_avx512(acc0_26, _mm512_loadu_ps(&x[48400*c_o + 1760*oy +
                             880*ky + 16*kx + 832]));
                 }
             }
@@ -611,14 +646,35 @@ void pool1_avx512(const float *restrict x, float *restrict y)
  * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
  * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
  * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; sq: split c 16, split c.i 16,
- * order n oy ox c.o c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; y: split c 16,
- * split c.i 16, split ox 27, order n oy ox.o c.o j ox.i c.i.o c.i.i, stage at j, unroll ox.i,
- * unroll c.i.o, vector c.i.i
+ * order oy n ox c.o c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i, parallel oy; y:
+ * split c 16, split c.i 16, split ox 27, order n oy ox.o c.o j ox.i c.i.o c.i.i, stage at j,
+ * unroll ox.i, unroll c.i.o, vector c.i.i
  * why: tile of 1 vectors x 27 points, about 23 thousand cycles
  */
+struct norm1_avx512_args {
+    const float *x;
+    float *y;
+    float *sq;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void norm1_avx512(const float *restrict x, float *restrict y, float *restrict sq)
+void norm1_avx512_task1(void *ctx, size_t task)
 {
+    const struct norm1_avx512_args *const args = (const struct norm1_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    float *restrict const sq = args->sq;
+    const ptrdiff_t oy = (ptrdiff_t)task;
+    for (ptrdiff_t ox = 0; ox < 27; ox++) {
+        for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
+            const __m512 t0 = _mm512_loadu_ps(&x[11664*c_o + 432*oy + 16*ox]);
+            _mm512_storeu_ps(&sq[2700*oy + 100*ox + 16*c_o + 2], _mm512_mul_ps(t0, t0));
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict y,
+        float *restrict sq)
+{
+    struct norm1_avx512_args args = {x, y, sq};
     for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
         for (ptrdiff_t h = 0; h < 2; h++) {
             for (ptrdiff_t j = 0; j < 27; j++) {
@@ -661,14 +717,7 @@ void norm1_avx512(const float *restrict x, float *restrict y, float *restrict sq
             }
         }
     }
-    for (ptrdiff_t oy = 0; oy < 27; oy++) {
-        for (ptrdiff_t ox = 0; ox < 27; ox++) {
-            for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
-                const __m512 t0 = _mm512_loadu_ps(&x[11664*c_o + 432*oy + 16*ox]);
-                _mm512_storeu_ps(&sq[2700*oy + 100*ox + 16*c_o + 2], _mm512_mul_ps(t0, t0));
-            }
-        }
-    }
+    n2c_for(exec, 27, norm1_avx512_task1, &args);
     for (ptrdiff_t oy = 0; oy < 27; oy++) {
         for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
             __m512 acc0_0 = _mm512_set1_ps(0.0f);
@@ -927,180 +976,196 @@ void norm1_avx512(const float *restrict x, float *restrict y, float *restrict sq
  * out y: f32[1, 256, 27, 27] as [d0, d1/16, d2, d3, d1%16]
  * 223948800 multiply-adds
  * schedule: acc: split ic 16, split oc 32, split oc.i 16, split ox 9, pack w [d0, d1/32, d2/16,
- * d3, d4, d2%16, d1%32], order n g oc.o oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
- * ic.o, partial kx, unroll ox.i, unroll oc.i.o, vector oc.i.i
+ * d3, d4, d2%16, d1%32], order oc.o n g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
+ * ic.o, partial kx, unroll ox.i, unroll oc.i.o, vector oc.i.i, parallel oc.o
  * why: tile of 2 vectors x 9 points, about 8096 thousand cycles
  */
+struct conv2_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv2_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void conv2_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv2_avx512_args *const args = (const struct conv2_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t oc_o = (ptrdiff_t)task;
     for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t oc_o = 0; oc_o < 4; oc_o++) {
-            const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
-            const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
-            for (ptrdiff_t oy = 0; oy < 27; oy++) {
-                for (ptrdiff_t ox_o = 0; ox_o < 3; ox_o++) {
-                    __m512 acc_10_0 = t0;
-                    __m512 acc_10_1 = t1;
-                    __m512 acc_10_2 = t0;
-                    __m512 acc_10_3 = t1;
-                    __m512 acc_10_4 = t0;
-                    __m512 acc_10_5 = t1;
-                    __m512 acc_10_6 = t0;
-                    __m512 acc_10_7 = t1;
-                    __m512 acc_10_8 = t0;
-                    __m512 acc_10_9 = t1;
-                    __m512 acc_10_10 = t0;
-                    __m512 acc_10_11 = t1;
-                    __m512 acc_10_12 = t0;
-                    __m512 acc_10_13 = t1;
-                    __m512 acc_10_14 = t0;
-                    __m512 acc_10_15 = t1;
-                    __m512 acc_10_16 = t0;
-                    __m512 acc_10_17 = t1;
-                    for (ptrdiff_t ic_o = 0; ic_o < 3; ic_o++) {
-                        for (ptrdiff_t ky = 0; ky < 5; ky++) {
-                            __m512 part1_0 = _mm512_set1_ps(0.0f);
-                            __m512 part1_1 = _mm512_set1_ps(0.0f);
-                            __m512 part1_2 = _mm512_set1_ps(0.0f);
-                            __m512 part1_3 = _mm512_set1_ps(0.0f);
-                            __m512 part1_4 = _mm512_set1_ps(0.0f);
-                            __m512 part1_5 = _mm512_set1_ps(0.0f);
-                            __m512 part1_6 = _mm512_set1_ps(0.0f);
-                            __m512 part1_7 = _mm512_set1_ps(0.0f);
-                            __m512 part1_8 = _mm512_set1_ps(0.0f);
-                            __m512 part1_9 = _mm512_set1_ps(0.0f);
-                            __m512 part1_10 = _mm512_set1_ps(0.0f);
-                            __m512 part1_11 = _mm512_set1_ps(0.0f);
-                            __m512 part1_12 = _mm512_set1_ps(0.0f);
-                            __m512 part1_13 = _mm512_set1_ps(0.0f);
-                            __m512 part1_14 = _mm512_set1_ps(0.0f);
-                            __m512 part1_15 = _mm512_set1_ps(0.0f);
-                            __m512 part1_16 = _mm512_set1_ps(0.0f);
-                            __m512 part1_17 = _mm512_set1_ps(0.0f);
-                            for (ptrdiff_t kx = 0; kx < 5; kx++) {
-                                for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                                    const __m512 t2 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
-                                            12800*ic_o + 2560*ky + 512*kx + 32*ic_i]);
-                                    const __m512 t3 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i]);
-                                    part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                                    const __m512 t4 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
-                                            12800*ic_o + 2560*ky + 512*kx + 32*ic_i + 16]);
-                                    part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                                    const __m512 t5 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i + 16]);
-                                    part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                                    part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                                    const __m512 t6 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i + 32]);
-                                    part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                                    part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                                    const __m512 t7 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i + 48]);
-                                    part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                                    part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                                    const __m512 t8 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i + 64]);
-                                    part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                                    part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                                    const __m512 t9 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy
-                                            + 496*ky + 144*ox_o + 16*kx + ic_i + 80]);
-                                    part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                                    part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                                    const __m512 t10 = _mm512_set1_ps(x[46128*g + 15376*ic_o +
-                                            496*oy + 496*ky + 144*ox_o + 16*kx + ic_i + 96]);
-                                    part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                                    part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                                    const __m512 t11 = _mm512_set1_ps(x[46128*g + 15376*ic_o +
-                                            496*oy + 496*ky + 144*ox_o + 16*kx + ic_i + 112]);
-                                    part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                                    part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                                    const __m512 t12 = _mm512_set1_ps(x[46128*g + 15376*ic_o +
-                                            496*oy + 496*ky + 144*ox_o + 16*kx + ic_i + 128]);
-                                    part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                                    part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                                }
+        const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
+        const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
+        for (ptrdiff_t oy = 0; oy < 27; oy++) {
+            for (ptrdiff_t ox_o = 0; ox_o < 3; ox_o++) {
+                __m512 acc_10_0 = t0;
+                __m512 acc_10_1 = t1;
+                __m512 acc_10_2 = t0;
+                __m512 acc_10_3 = t1;
+                __m512 acc_10_4 = t0;
+                __m512 acc_10_5 = t1;
+                __m512 acc_10_6 = t0;
+                __m512 acc_10_7 = t1;
+                __m512 acc_10_8 = t0;
+                __m512 acc_10_9 = t1;
+                __m512 acc_10_10 = t0;
+                __m512 acc_10_11 = t1;
+                __m512 acc_10_12 = t0;
+                __m512 acc_10_13 = t1;
+                __m512 acc_10_14 = t0;
+                __m512 acc_10_15 = t1;
+                __m512 acc_10_16 = t0;
+                __m512 acc_10_17 = t1;
+                for (ptrdiff_t ic_o = 0; ic_o < 3; ic_o++) {
+                    for (ptrdiff_t ky = 0; ky < 5; ky++) {
+                        __m512 part1_0 = _mm512_set1_ps(0.0f);
+                        __m512 part1_1 = _mm512_set1_ps(0.0f);
+                        __m512 part1_2 = _mm512_set1_ps(0.0f);
+                        __m512 part1_3 = _mm512_set1_ps(0.0f);
+                        __m512 part1_4 = _mm512_set1_ps(0.0f);
+                        __m512 part1_5 = _mm512_set1_ps(0.0f);
+                        __m512 part1_6 = _mm512_set1_ps(0.0f);
+                        __m512 part1_7 = _mm512_set1_ps(0.0f);
+                        __m512 part1_8 = _mm512_set1_ps(0.0f);
+                        __m512 part1_9 = _mm512_set1_ps(0.0f);
+                        __m512 part1_10 = _mm512_set1_ps(0.0f);
+                        __m512 part1_11 = _mm512_set1_ps(0.0f);
+                        __m512 part1_12 = _mm512_set1_ps(0.0f);
+                        __m512 part1_13 = _mm512_set1_ps(0.0f);
+                        __m512 part1_14 = _mm512_set1_ps(0.0f);
+                        __m512 part1_15 = _mm512_set1_ps(0.0f);
+                        __m512 part1_16 = _mm512_set1_ps(0.0f);
+                        __m512 part1_17 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t kx = 0; kx < 5; kx++) {
+                            for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
+                                const __m512 t2 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
+                                        12800*ic_o + 2560*ky + 512*kx + 32*ic_i]);
+                                const __m512 t3 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i]);
+                                part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
+                                const __m512 t4 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
+                                        12800*ic_o + 2560*ky + 512*kx + 32*ic_i + 16]);
+                                part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
+                                const __m512 t5 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 16]);
+                                part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
+                                part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
+                                const __m512 t6 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 32]);
+                                part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
+                                part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
+                                const __m512 t7 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 48]);
+                                part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
+                                part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
+                                const __m512 t8 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 64]);
+                                part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
+                                part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
+                                const __m512 t9 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 80]);
+                                part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
+                                part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
+                                const __m512 t10 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 96]);
+                                part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
+                                part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
+                                const __m512 t11 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 112]);
+                                part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
+                                part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
+                                const __m512 t12 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
+                                        496*ky + 144*ox_o + 16*kx + ic_i + 128]);
+                                part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
+                                part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
                             }
-                            acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                            acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                            acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                            acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                            acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                            acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                            acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                            acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                            acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                            acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                            acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                            acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                            acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                            acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                            acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                            acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                            acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                            acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
                         }
+                        acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
+                        acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
+                        acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
+                        acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
+                        acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
+                        acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
+                        acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
+                        acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
+                        acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
+                        acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
+                        acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
+                        acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
+                        acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
+                        acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
+                        acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
+                        acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
+                        acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
+                        acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
                     }
-                    const __m512 v1 = acc_10_0;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                    const __m512 v1_1 = acc_10_1;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11664],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                    const __m512 v1_2 = acc_10_2;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 16],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                    const __m512 v1_3 = acc_10_3;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11680],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                    const __m512 v1_4 = acc_10_4;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 32],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                    const __m512 v1_5 = acc_10_5;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11696],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                    const __m512 v1_6 = acc_10_6;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 48],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                    const __m512 v1_7 = acc_10_7;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11712],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                    const __m512 v1_8 = acc_10_8;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 64],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-                    const __m512 v1_9 = acc_10_9;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11728],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-                    const __m512 v1_10 = acc_10_10;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 80],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-                    const __m512 v1_11 = acc_10_11;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11744],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-                    const __m512 v1_12 = acc_10_12;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 96],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-                    const __m512 v1_13 = acc_10_13;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11760],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-                    const __m512 v1_14 = acc_10_14;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 112],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-                    const __m512 v1_15 = acc_10_15;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11776],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-                    const __m512 v1_16 = acc_10_16;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 128],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-                    const __m512 v1_17 = acc_10_17;
-                    _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11792],
-                            _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
                 }
+                const __m512 v1 = acc_10_0;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                const __m512 v1_1 = acc_10_1;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11664],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                const __m512 v1_2 = acc_10_2;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 16],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                const __m512 v1_3 = acc_10_3;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11680],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                const __m512 v1_4 = acc_10_4;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 32],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                const __m512 v1_5 = acc_10_5;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11696],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+                const __m512 v1_6 = acc_10_6;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 48],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+                const __m512 v1_7 = acc_10_7;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11712],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+                const __m512 v1_8 = acc_10_8;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 64],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
+                const __m512 v1_9 = acc_10_9;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11728],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
+                const __m512 v1_10 = acc_10_10;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 80],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
+                const __m512 v1_11 = acc_10_11;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11744],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
+                const __m512 v1_12 = acc_10_12;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 96],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
+                const __m512 v1_13 = acc_10_13;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11760],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
+                const __m512 v1_14 = acc_10_14;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 112],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
+                const __m512 v1_15 = acc_10_15;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11776],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
+                const __m512 v1_16 = acc_10_16;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 128],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
+                const __m512 v1_17 = acc_10_17;
+                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11792],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
             }
         }
     }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv2_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct conv2_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 4, conv2_avx512_task1, &args);
 }
 
 /* pool2: alexnet.yaml:37 pool2
@@ -1143,57 +1208,57 @@ void pool2_avx512(const float *restrict x, float *restrict y)
             __m512 acc0_25 = _mm512_set1_ps(n2c_f32_of_bits(0xff800000u));
             for (ptrdiff_t ky = 0; ky < 3; ky++) {
                 for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                    acc0_0 = n2c_max_f32x16(acc0_0, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_0 = n2c_max_avx512(acc0_0, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx]));
-                    acc0_1 = n2c_max_f32x16(acc0_1, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_1 = n2c_max_avx512(acc0_1, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 11664]));
-                    acc0_2 = n2c_max_f32x16(acc0_2, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_2 = n2c_max_avx512(acc0_2, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 32]));
-                    acc0_3 = n2c_max_f32x16(acc0_3, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_3 = n2c_max_avx512(acc0_3, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 11696]));
-                    acc0_4 = n2c_max_f32x16(acc0_4, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_4 = n2c_max_avx512(acc0_4, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 64]));
-                    acc0_5 = n2c_max_f32x16(acc0_5, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_5 = n2c_max_avx512(acc0_5, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 11728]));
-                    acc0_6 = n2c_max_f32x16(acc0_6, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_6 = n2c_max_avx512(acc0_6, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 96]));
-                    acc0_7 = n2c_max_f32x16(acc0_7, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_7 = n2c_max_avx512(acc0_7, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 11760]));
-                    acc0_8 = n2c_max_f32x16(acc0_8, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_8 = n2c_max_avx512(acc0_8, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 128]));
-                    acc0_9 = n2c_max_f32x16(acc0_9, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
+                    acc0_9 = n2c_max_avx512(acc0_9, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky +
                             16*kx + 11792]));
-                    acc0_10 = n2c_max_f32x16(acc0_10, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_10 = n2c_max_avx512(acc0_10, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 160]));
-                    acc0_11 = n2c_max_f32x16(acc0_11, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_11 = n2c_max_avx512(acc0_11, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11824]));
-                    acc0_12 = n2c_max_f32x16(acc0_12, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_12 = n2c_max_avx512(acc0_12, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 192]));
-                    acc0_13 = n2c_max_f32x16(acc0_13, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_13 = n2c_max_avx512(acc0_13, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11856]));
-                    acc0_14 = n2c_max_f32x16(acc0_14, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_14 = n2c_max_avx512(acc0_14, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 224]));
-                    acc0_15 = n2c_max_f32x16(acc0_15, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_15 = n2c_max_avx512(acc0_15, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11888]));
-                    acc0_16 = n2c_max_f32x16(acc0_16, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_16 = n2c_max_avx512(acc0_16, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 256]));
-                    acc0_17 = n2c_max_f32x16(acc0_17, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_17 = n2c_max_avx512(acc0_17, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11920]));
-                    acc0_18 = n2c_max_f32x16(acc0_18, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_18 = n2c_max_avx512(acc0_18, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 288]));
-                    acc0_19 = n2c_max_f32x16(acc0_19, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_19 = n2c_max_avx512(acc0_19, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11952]));
-                    acc0_20 = n2c_max_f32x16(acc0_20, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_20 = n2c_max_avx512(acc0_20, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 320]));
-                    acc0_21 = n2c_max_f32x16(acc0_21, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_21 = n2c_max_avx512(acc0_21, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 11984]));
-                    acc0_22 = n2c_max_f32x16(acc0_22, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_22 = n2c_max_avx512(acc0_22, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 352]));
-                    acc0_23 = n2c_max_f32x16(acc0_23, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_23 = n2c_max_avx512(acc0_23, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 12016]));
-                    acc0_24 = n2c_max_f32x16(acc0_24, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_24 = n2c_max_avx512(acc0_24, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 384]));
-                    acc0_25 = n2c_max_f32x16(acc0_25, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
+                    acc0_25 = n2c_max_avx512(acc0_25, _mm512_loadu_ps(&x[23328*c_o + 864*oy + 432*ky
                             + 16*kx + 12048]));
                 }
             }
@@ -1539,15 +1604,230 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
  * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
  * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
  * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; acc: split ic 16, split oc
- * 32, split oc.i 16, split ox 13, pack w [d0/32, d1/16, d2, d3, d1%16, d0%32], order n oc.o oy
+ * 32, split oc.i 16, split ox 13, pack w [d0/32, d1/16, d2, d3, d1%16, d0%32], order oc.o n oy
  * ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at ic.o, partial ky, unroll ox.i, unroll
- * oc.i.o, vector oc.i.i
+ * oc.i.o, vector oc.i.i, parallel oc.o
  * why: tile of 2 vectors x 13 points, about 5292 thousand cycles
  */
+struct conv3_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv3_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void conv3_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv3_avx512_args *const args = (const struct conv3_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t oc_o = (ptrdiff_t)task;
+    const __m512 t0 = _mm512_loadu_ps(&b[32*oc_o]);
+    const __m512 t1 = _mm512_loadu_ps(&b[32*oc_o + 16]);
+    for (ptrdiff_t oy = 0; oy < 13; oy++) {
+        __m512 acc_10_0 = t0;
+        __m512 acc_10_1 = t1;
+        __m512 acc_10_2 = t0;
+        __m512 acc_10_3 = t1;
+        __m512 acc_10_4 = t0;
+        __m512 acc_10_5 = t1;
+        __m512 acc_10_6 = t0;
+        __m512 acc_10_7 = t1;
+        __m512 acc_10_8 = t0;
+        __m512 acc_10_9 = t1;
+        __m512 acc_10_10 = t0;
+        __m512 acc_10_11 = t1;
+        __m512 acc_10_12 = t0;
+        __m512 acc_10_13 = t1;
+        __m512 acc_10_14 = t0;
+        __m512 acc_10_15 = t1;
+        __m512 acc_10_16 = t0;
+        __m512 acc_10_17 = t1;
+        __m512 acc_10_18 = t0;
+        __m512 acc_10_19 = t1;
+        __m512 acc_10_20 = t0;
+        __m512 acc_10_21 = t1;
+        __m512 acc_10_22 = t0;
+        __m512 acc_10_23 = t1;
+        __m512 acc_10_24 = t0;
+        __m512 acc_10_25 = t1;
+        for (ptrdiff_t ic_o = 0; ic_o < 16; ic_o++) {
+            __m512 part1_0 = _mm512_set1_ps(0.0f);
+            __m512 part1_1 = _mm512_set1_ps(0.0f);
+            __m512 part1_2 = _mm512_set1_ps(0.0f);
+            __m512 part1_3 = _mm512_set1_ps(0.0f);
+            __m512 part1_4 = _mm512_set1_ps(0.0f);
+            __m512 part1_5 = _mm512_set1_ps(0.0f);
+            __m512 part1_6 = _mm512_set1_ps(0.0f);
+            __m512 part1_7 = _mm512_set1_ps(0.0f);
+            __m512 part1_8 = _mm512_set1_ps(0.0f);
+            __m512 part1_9 = _mm512_set1_ps(0.0f);
+            __m512 part1_10 = _mm512_set1_ps(0.0f);
+            __m512 part1_11 = _mm512_set1_ps(0.0f);
+            __m512 part1_12 = _mm512_set1_ps(0.0f);
+            __m512 part1_13 = _mm512_set1_ps(0.0f);
+            __m512 part1_14 = _mm512_set1_ps(0.0f);
+            __m512 part1_15 = _mm512_set1_ps(0.0f);
+            __m512 part1_16 = _mm512_set1_ps(0.0f);
+            __m512 part1_17 = _mm512_set1_ps(0.0f);
+            __m512 part1_18 = _mm512_set1_ps(0.0f);
+            __m512 part1_19 = _mm512_set1_ps(0.0f);
+            __m512 part1_20 = _mm512_set1_ps(0.0f);
+            __m512 part1_21 = _mm512_set1_ps(0.0f);
+            __m512 part1_22 = _mm512_set1_ps(0.0f);
+            __m512 part1_23 = _mm512_set1_ps(0.0f);
+            __m512 part1_24 = _mm512_set1_ps(0.0f);
+            __m512 part1_25 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t ky = 0; ky < 3; ky++) {
+                for (ptrdiff_t kx = 0; kx < 3; kx++) {
+                    for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
+                        const __m512 t2 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
+                                512*kx + 32*ic_i]);
+                        const __m512 t3 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i]);
+                        part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
+                        const __m512 t4 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
+                                512*kx + 32*ic_i + 16]);
+                        part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
+                        const __m512 t5 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 16]);
+                        part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
+                        part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
+                        const __m512 t6 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 32]);
+                        part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
+                        part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
+                        const __m512 t7 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 48]);
+                        part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
+                        part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
+                        const __m512 t8 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 64]);
+                        part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
+                        part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
+                        const __m512 t9 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 80]);
+                        part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
+                        part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
+                        const __m512 t10 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 96]);
+                        part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
+                        part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
+                        const __m512 t11 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 112]);
+                        part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
+                        part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
+                        const __m512 t12 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 128]);
+                        part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
+                        part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
+                        const __m512 t13 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 144]);
+                        part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
+                        part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
+                        const __m512 t14 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 160]);
+                        part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
+                        part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
+                        const __m512 t15 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 176]);
+                        part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
+                        part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
+                        const __m512 t16 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
+                                ic_i + 192]);
+                        part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
+                        part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
+                    }
+                }
+            }
+            acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
+            acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
+            acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
+            acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
+            acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
+            acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
+            acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
+            acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
+            acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
+            acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
+            acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
+            acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
+            acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
+            acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
+            acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
+            acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
+            acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
+            acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
+            acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
+            acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
+            acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
+            acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
+            acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
+            acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
+            acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
+            acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
+        }
+        const __m512 v1 = acc_10_0;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 256], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+        const __m512 v1_1 = acc_10_1;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3856], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+        const __m512 v1_2 = acc_10_2;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 272], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+        const __m512 v1_3 = acc_10_3;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3872], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+        const __m512 v1_4 = acc_10_4;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 288], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+        const __m512 v1_5 = acc_10_5;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3888], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+        const __m512 v1_6 = acc_10_6;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 304], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+        const __m512 v1_7 = acc_10_7;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3904], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+        const __m512 v1_8 = acc_10_8;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 320], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
+        const __m512 v1_9 = acc_10_9;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3920], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
+        const __m512 v1_10 = acc_10_10;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 336], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
+        const __m512 v1_11 = acc_10_11;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3936], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
+        const __m512 v1_12 = acc_10_12;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 352], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
+        const __m512 v1_13 = acc_10_13;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3952], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
+        const __m512 v1_14 = acc_10_14;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 368], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
+        const __m512 v1_15 = acc_10_15;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3968], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
+        const __m512 v1_16 = acc_10_16;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 384], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
+        const __m512 v1_17 = acc_10_17;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3984], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
+        const __m512 v1_18 = acc_10_18;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 400], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
+        const __m512 v1_19 = acc_10_19;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4000], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
+        const __m512 v1_20 = acc_10_20;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 416], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
+        const __m512 v1_21 = acc_10_21;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4016], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
+        const __m512 v1_22 = acc_10_22;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 432], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
+        const __m512 v1_23 = acc_10_23;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4032], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
+        const __m512 v1_24 = acc_10_24;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 448], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
+        const __m512 v1_25 = acc_10_25;
+        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4048], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv3_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct conv3_avx512_args args = {x, w, b, y};
     for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
         for (ptrdiff_t j = 0; j < 13; j++) {
             _mm512_storeu_ps(&y[3600*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
@@ -1568,9 +1848,43 @@ void conv3_avx512(const float *restrict x, const float *restrict w, const float 
             _mm512_storeu_ps(&y[3600*c_o + 240*i + 224], _mm512_set1_ps(0.0f));
         }
     }
-    for (ptrdiff_t oc_o = 0; oc_o < 12; oc_o++) {
-        const __m512 t0 = _mm512_loadu_ps(&b[32*oc_o]);
-        const __m512 t1 = _mm512_loadu_ps(&b[32*oc_o + 16]);
+    n2c_for(exec, 12, conv3_avx512_task1, &args);
+}
+
+/* conv4: alexnet.yaml:31 conv4+relu4
+ * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * weight w: f32[2, 192, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
+ * weight b: f32[2, 192]
+ * out y: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * 112140288 multiply-adds
+ * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
+ * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
+ * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
+ * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
+ * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; acc: split ic 16, split oc
+ * 32, split oc.i 16, split ox 13, pack w [d0, d1/32, d2/16, d3, d4, d2%16, d1%32], order oc.o n
+ * g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at ic.o, partial ky, unroll ox.i, unroll
+ * oc.i.o, vector oc.i.i, parallel oc.o
+ * why: tile of 2 vectors x 13 points, about 3971 thousand cycles
+ */
+struct conv4_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv4_avx512_task1(void *ctx, size_t task)
+{
+    const struct conv4_avx512_args *const args = (const struct conv4_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t oc_o = (ptrdiff_t)task;
+    for (ptrdiff_t g = 0; g < 2; g++) {
+        const __m512 t0 = _mm512_loadu_ps(&b[192*g + 32*oc_o]);
+        const __m512 t1 = _mm512_loadu_ps(&b[192*g + 32*oc_o + 16]);
         for (ptrdiff_t oy = 0; oy < 13; oy++) {
             __m512 acc_10_0 = t0;
             __m512 acc_10_1 = t1;
@@ -1598,7 +1912,7 @@ void conv3_avx512(const float *restrict x, const float *restrict w, const float 
             __m512 acc_10_23 = t1;
             __m512 acc_10_24 = t0;
             __m512 acc_10_25 = t1;
-            for (ptrdiff_t ic_o = 0; ic_o < 16; ic_o++) {
+            for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
                 __m512 part1_0 = _mm512_set1_ps(0.0f);
                 __m512 part1_1 = _mm512_set1_ps(0.0f);
                 __m512 part1_2 = _mm512_set1_ps(0.0f);
@@ -1628,60 +1942,60 @@ void conv3_avx512(const float *restrict x, const float *restrict w, const float 
                 for (ptrdiff_t ky = 0; ky < 3; ky++) {
                     for (ptrdiff_t kx = 0; kx < 3; kx++) {
                         for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                            const __m512 t2 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
-                                    512*kx + 32*ic_i]);
-                            const __m512 t3 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i]);
+                            const __m512 t2 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o + 4608*ic_o +
+                                    1536*ky + 512*kx + 32*ic_i]);
+                            const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i]);
                             part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                            const __m512 t4 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
-                                    512*kx + 32*ic_i + 16]);
+                            const __m512 t4 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o + 4608*ic_o +
+                                    1536*ky + 512*kx + 32*ic_i + 16]);
                             part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                            const __m512 t5 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i + 16]);
+                            const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 16]);
                             part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
                             part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                            const __m512 t6 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i + 32]);
+                            const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 32]);
                             part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
                             part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                            const __m512 t7 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i + 48]);
+                            const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 48]);
                             part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
                             part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                            const __m512 t8 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i + 64]);
+                            const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 64]);
                             part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
                             part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                            const __m512 t9 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                    ic_i + 80]);
+                            const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 80]);
                             part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
                             part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                            const __m512 t10 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 96]);
+                            const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 96]);
                             part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
                             part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                            const __m512 t11 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 112]);
+                            const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 112]);
                             part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
                             part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                            const __m512 t12 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 128]);
+                            const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 128]);
                             part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
                             part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                            const __m512 t13 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 144]);
+                            const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 144]);
                             part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
                             part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                            const __m512 t14 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 160]);
+                            const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 160]);
                             part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
                             part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                            const __m512 t15 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 176]);
+                            const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 176]);
                             part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
                             part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                            const __m512 t16 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx
-                                    + ic_i + 192]);
+                            const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 192]);
                             part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
                             part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
                         }
@@ -1715,106 +2029,91 @@ void conv3_avx512(const float *restrict x, const float *restrict w, const float 
                 acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
             }
             const __m512 v1 = acc_10_0;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 256], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 256],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
             const __m512 v1_1 = acc_10_1;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3856], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_1));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3856],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
             const __m512 v1_2 = acc_10_2;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 272], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_2));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 272],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
             const __m512 v1_3 = acc_10_3;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3872], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_3));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3872],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
             const __m512 v1_4 = acc_10_4;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 288], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_4));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 288],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
             const __m512 v1_5 = acc_10_5;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3888], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_5));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3888],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
             const __m512 v1_6 = acc_10_6;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 304], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_6));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 304],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
             const __m512 v1_7 = acc_10_7;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3904], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_7));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3904],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
             const __m512 v1_8 = acc_10_8;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 320], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_8));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 320],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
             const __m512 v1_9 = acc_10_9;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3920], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_9));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3920],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
             const __m512 v1_10 = acc_10_10;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 336], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_10));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 336],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
             const __m512 v1_11 = acc_10_11;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3936], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_11));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3936],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
             const __m512 v1_12 = acc_10_12;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 352], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_12));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 352],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
             const __m512 v1_13 = acc_10_13;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3952], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_13));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3952],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
             const __m512 v1_14 = acc_10_14;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 368], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_14));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 368],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
             const __m512 v1_15 = acc_10_15;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3968], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_15));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3968],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
             const __m512 v1_16 = acc_10_16;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 384], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_16));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 384],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
             const __m512 v1_17 = acc_10_17;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3984], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_17));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3984],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
             const __m512 v1_18 = acc_10_18;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 400], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_18));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 400],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
             const __m512 v1_19 = acc_10_19;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4000], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_19));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4000],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
             const __m512 v1_20 = acc_10_20;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 416], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_20));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 416],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
             const __m512 v1_21 = acc_10_21;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4016], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_21));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4016],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
             const __m512 v1_22 = acc_10_22;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 432], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_22));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 432],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
             const __m512 v1_23 = acc_10_23;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4032], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_23));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4032],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
             const __m512 v1_24 = acc_10_24;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 448], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_24));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 448],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
             const __m512 v1_25 = acc_10_25;
-            _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4048], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1_25));
+            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4048],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
         }
     }
 }
-
-/* conv4: alexnet.yaml:31 conv4+relu4
- * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
- * weight w: f32[2, 192, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
- * weight b: f32[2, 192]
- * out y: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
- * 112140288 multiply-adds
- * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
- * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
- * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
- * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
- * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; acc: split ic 16, split oc
- * 32, split oc.i 16, split ox 13, pack w [d0, d1/32, d2/16, d3, d4, d2%16, d1%32], order n g
- * oc.o oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at ic.o, partial ky, unroll ox.i,
- * unroll oc.i.o, vector oc.i.i
- * why: tile of 2 vectors x 13 points, about 3971 thousand cycles
- */
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv4_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void conv4_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
 {
+    struct conv4_avx512_args args = {x, w, b, y};
     for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
         for (ptrdiff_t j = 0; j < 13; j++) {
             _mm512_storeu_ps(&y[3600*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
@@ -1835,234 +2134,7 @@ void conv4_avx512(const float *restrict x, const float *restrict w, const float 
             _mm512_storeu_ps(&y[3600*c_o + 240*i + 224], _mm512_set1_ps(0.0f));
         }
     }
-    for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t oc_o = 0; oc_o < 6; oc_o++) {
-            const __m512 t0 = _mm512_loadu_ps(&b[192*g + 32*oc_o]);
-            const __m512 t1 = _mm512_loadu_ps(&b[192*g + 32*oc_o + 16]);
-            for (ptrdiff_t oy = 0; oy < 13; oy++) {
-                __m512 acc_10_0 = t0;
-                __m512 acc_10_1 = t1;
-                __m512 acc_10_2 = t0;
-                __m512 acc_10_3 = t1;
-                __m512 acc_10_4 = t0;
-                __m512 acc_10_5 = t1;
-                __m512 acc_10_6 = t0;
-                __m512 acc_10_7 = t1;
-                __m512 acc_10_8 = t0;
-                __m512 acc_10_9 = t1;
-                __m512 acc_10_10 = t0;
-                __m512 acc_10_11 = t1;
-                __m512 acc_10_12 = t0;
-                __m512 acc_10_13 = t1;
-                __m512 acc_10_14 = t0;
-                __m512 acc_10_15 = t1;
-                __m512 acc_10_16 = t0;
-                __m512 acc_10_17 = t1;
-                __m512 acc_10_18 = t0;
-                __m512 acc_10_19 = t1;
-                __m512 acc_10_20 = t0;
-                __m512 acc_10_21 = t1;
-                __m512 acc_10_22 = t0;
-                __m512 acc_10_23 = t1;
-                __m512 acc_10_24 = t0;
-                __m512 acc_10_25 = t1;
-                for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
-                    __m512 part1_0 = _mm512_set1_ps(0.0f);
-                    __m512 part1_1 = _mm512_set1_ps(0.0f);
-                    __m512 part1_2 = _mm512_set1_ps(0.0f);
-                    __m512 part1_3 = _mm512_set1_ps(0.0f);
-                    __m512 part1_4 = _mm512_set1_ps(0.0f);
-                    __m512 part1_5 = _mm512_set1_ps(0.0f);
-                    __m512 part1_6 = _mm512_set1_ps(0.0f);
-                    __m512 part1_7 = _mm512_set1_ps(0.0f);
-                    __m512 part1_8 = _mm512_set1_ps(0.0f);
-                    __m512 part1_9 = _mm512_set1_ps(0.0f);
-                    __m512 part1_10 = _mm512_set1_ps(0.0f);
-                    __m512 part1_11 = _mm512_set1_ps(0.0f);
-                    __m512 part1_12 = _mm512_set1_ps(0.0f);
-                    __m512 part1_13 = _mm512_set1_ps(0.0f);
-                    __m512 part1_14 = _mm512_set1_ps(0.0f);
-                    __m512 part1_15 = _mm512_set1_ps(0.0f);
-                    __m512 part1_16 = _mm512_set1_ps(0.0f);
-                    __m512 part1_17 = _mm512_set1_ps(0.0f);
-                    __m512 part1_18 = _mm512_set1_ps(0.0f);
-                    __m512 part1_19 = _mm512_set1_ps(0.0f);
-                    __m512 part1_20 = _mm512_set1_ps(0.0f);
-                    __m512 part1_21 = _mm512_set1_ps(0.0f);
-                    __m512 part1_22 = _mm512_set1_ps(0.0f);
-                    __m512 part1_23 = _mm512_set1_ps(0.0f);
-                    __m512 part1_24 = _mm512_set1_ps(0.0f);
-                    __m512 part1_25 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t ky = 0; ky < 3; ky++) {
-                        for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                            for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                                const __m512 t2 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o +
-                                        4608*ic_o + 1536*ky + 512*kx + 32*ic_i]);
-                                const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i]);
-                                part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                                const __m512 t4 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o +
-                                        4608*ic_o + 1536*ky + 512*kx + 32*ic_i + 16]);
-                                part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                                const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 16]);
-                                part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                                part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                                const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 32]);
-                                part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                                part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                                const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 48]);
-                                part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                                part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                                const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 64]);
-                                part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                                part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                                const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 80]);
-                                part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                                part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                                const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 96]);
-                                part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                                part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                                const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 112]);
-                                part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                                part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                                const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 128]);
-                                part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                                part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                                const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 144]);
-                                part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
-                                part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                                const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 160]);
-                                part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
-                                part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                                const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 176]);
-                                part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
-                                part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                                const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 192]);
-                                part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
-                                part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
-                            }
-                        }
-                    }
-                    acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                    acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                    acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                    acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                    acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                    acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                    acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                    acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                    acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                    acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                    acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                    acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                    acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                    acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                    acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                    acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                    acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                    acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
-                    acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
-                    acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
-                    acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
-                    acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
-                    acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
-                    acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
-                    acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
-                    acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
-                }
-                const __m512 v1 = acc_10_0;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 256],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                const __m512 v1_1 = acc_10_1;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3856],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                const __m512 v1_2 = acc_10_2;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 272],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                const __m512 v1_3 = acc_10_3;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3872],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                const __m512 v1_4 = acc_10_4;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 288],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                const __m512 v1_5 = acc_10_5;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3888],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                const __m512 v1_6 = acc_10_6;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 304],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                const __m512 v1_7 = acc_10_7;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3904],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                const __m512 v1_8 = acc_10_8;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 320],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-                const __m512 v1_9 = acc_10_9;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3920],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-                const __m512 v1_10 = acc_10_10;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 336],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-                const __m512 v1_11 = acc_10_11;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3936],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-                const __m512 v1_12 = acc_10_12;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 352],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-                const __m512 v1_13 = acc_10_13;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3952],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-                const __m512 v1_14 = acc_10_14;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 368],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-                const __m512 v1_15 = acc_10_15;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3968],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-                const __m512 v1_16 = acc_10_16;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 384],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-                const __m512 v1_17 = acc_10_17;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3984],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-                const __m512 v1_18 = acc_10_18;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 400],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-                const __m512 v1_19 = acc_10_19;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4000],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-                const __m512 v1_20 = acc_10_20;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 416],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-                const __m512 v1_21 = acc_10_21;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4016],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-                const __m512 v1_22 = acc_10_22;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 432],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-                const __m512 v1_23 = acc_10_23;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4032],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-                const __m512 v1_24 = acc_10_24;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 448],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
-                const __m512 v1_25 = acc_10_25;
-                _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4048],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
-            }
-        }
-    }
+    n2c_for(exec, 6, conv4_avx512_task1, &args);
 }
 
 /* conv5: alexnet.yaml:31 conv5+relu5
@@ -2072,242 +2144,258 @@ void conv4_avx512(const float *restrict x, const float *restrict w, const float 
  * out y: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
  * 74760192 multiply-adds
  * schedule: acc: split ic 16, split oc 32, split oc.i 16, split ox 13, pack w [d0, d1/32, d2/16,
- * d3, d4, d2%16, d1%32], order n g oc.o oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
- * ic.o, partial ky, unroll ox.i, unroll oc.i.o, vector oc.i.i
+ * d3, d4, d2%16, d1%32], order oc.o n g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
+ * ic.o, partial ky, unroll ox.i, unroll oc.i.o, vector oc.i.i, parallel oc.o
  * why: tile of 2 vectors x 13 points, about 2647 thousand cycles
  */
+struct conv5_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv5_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void conv5_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv5_avx512_args *const args = (const struct conv5_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t oc_o = (ptrdiff_t)task;
     for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t oc_o = 0; oc_o < 4; oc_o++) {
-            const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
-            const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
-            for (ptrdiff_t oy = 0; oy < 13; oy++) {
-                __m512 acc_10_0 = t0;
-                __m512 acc_10_1 = t1;
-                __m512 acc_10_2 = t0;
-                __m512 acc_10_3 = t1;
-                __m512 acc_10_4 = t0;
-                __m512 acc_10_5 = t1;
-                __m512 acc_10_6 = t0;
-                __m512 acc_10_7 = t1;
-                __m512 acc_10_8 = t0;
-                __m512 acc_10_9 = t1;
-                __m512 acc_10_10 = t0;
-                __m512 acc_10_11 = t1;
-                __m512 acc_10_12 = t0;
-                __m512 acc_10_13 = t1;
-                __m512 acc_10_14 = t0;
-                __m512 acc_10_15 = t1;
-                __m512 acc_10_16 = t0;
-                __m512 acc_10_17 = t1;
-                __m512 acc_10_18 = t0;
-                __m512 acc_10_19 = t1;
-                __m512 acc_10_20 = t0;
-                __m512 acc_10_21 = t1;
-                __m512 acc_10_22 = t0;
-                __m512 acc_10_23 = t1;
-                __m512 acc_10_24 = t0;
-                __m512 acc_10_25 = t1;
-                for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
-                    __m512 part1_0 = _mm512_set1_ps(0.0f);
-                    __m512 part1_1 = _mm512_set1_ps(0.0f);
-                    __m512 part1_2 = _mm512_set1_ps(0.0f);
-                    __m512 part1_3 = _mm512_set1_ps(0.0f);
-                    __m512 part1_4 = _mm512_set1_ps(0.0f);
-                    __m512 part1_5 = _mm512_set1_ps(0.0f);
-                    __m512 part1_6 = _mm512_set1_ps(0.0f);
-                    __m512 part1_7 = _mm512_set1_ps(0.0f);
-                    __m512 part1_8 = _mm512_set1_ps(0.0f);
-                    __m512 part1_9 = _mm512_set1_ps(0.0f);
-                    __m512 part1_10 = _mm512_set1_ps(0.0f);
-                    __m512 part1_11 = _mm512_set1_ps(0.0f);
-                    __m512 part1_12 = _mm512_set1_ps(0.0f);
-                    __m512 part1_13 = _mm512_set1_ps(0.0f);
-                    __m512 part1_14 = _mm512_set1_ps(0.0f);
-                    __m512 part1_15 = _mm512_set1_ps(0.0f);
-                    __m512 part1_16 = _mm512_set1_ps(0.0f);
-                    __m512 part1_17 = _mm512_set1_ps(0.0f);
-                    __m512 part1_18 = _mm512_set1_ps(0.0f);
-                    __m512 part1_19 = _mm512_set1_ps(0.0f);
-                    __m512 part1_20 = _mm512_set1_ps(0.0f);
-                    __m512 part1_21 = _mm512_set1_ps(0.0f);
-                    __m512 part1_22 = _mm512_set1_ps(0.0f);
-                    __m512 part1_23 = _mm512_set1_ps(0.0f);
-                    __m512 part1_24 = _mm512_set1_ps(0.0f);
-                    __m512 part1_25 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t ky = 0; ky < 3; ky++) {
-                        for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                            for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                                const __m512 t2 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o +
-                                        4608*ic_o + 1536*ky + 512*kx + 32*ic_i]);
-                                const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i]);
-                                part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                                const __m512 t4 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o +
-                                        4608*ic_o + 1536*ky + 512*kx + 32*ic_i + 16]);
-                                part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                                const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 16]);
-                                part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                                part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                                const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 32]);
-                                part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                                part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                                const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 48]);
-                                part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                                part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                                const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 64]);
-                                part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                                part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                                const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 80]);
-                                part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                                part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                                const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 96]);
-                                part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                                part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                                const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 112]);
-                                part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                                part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                                const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 128]);
-                                part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                                part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                                const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 144]);
-                                part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
-                                part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                                const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 160]);
-                                part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
-                                part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                                const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 176]);
-                                part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
-                                part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                                const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                        240*ky + 16*kx + ic_i + 192]);
-                                part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
-                                part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
-                            }
+        const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
+        const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
+        for (ptrdiff_t oy = 0; oy < 13; oy++) {
+            __m512 acc_10_0 = t0;
+            __m512 acc_10_1 = t1;
+            __m512 acc_10_2 = t0;
+            __m512 acc_10_3 = t1;
+            __m512 acc_10_4 = t0;
+            __m512 acc_10_5 = t1;
+            __m512 acc_10_6 = t0;
+            __m512 acc_10_7 = t1;
+            __m512 acc_10_8 = t0;
+            __m512 acc_10_9 = t1;
+            __m512 acc_10_10 = t0;
+            __m512 acc_10_11 = t1;
+            __m512 acc_10_12 = t0;
+            __m512 acc_10_13 = t1;
+            __m512 acc_10_14 = t0;
+            __m512 acc_10_15 = t1;
+            __m512 acc_10_16 = t0;
+            __m512 acc_10_17 = t1;
+            __m512 acc_10_18 = t0;
+            __m512 acc_10_19 = t1;
+            __m512 acc_10_20 = t0;
+            __m512 acc_10_21 = t1;
+            __m512 acc_10_22 = t0;
+            __m512 acc_10_23 = t1;
+            __m512 acc_10_24 = t0;
+            __m512 acc_10_25 = t1;
+            for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
+                __m512 part1_0 = _mm512_set1_ps(0.0f);
+                __m512 part1_1 = _mm512_set1_ps(0.0f);
+                __m512 part1_2 = _mm512_set1_ps(0.0f);
+                __m512 part1_3 = _mm512_set1_ps(0.0f);
+                __m512 part1_4 = _mm512_set1_ps(0.0f);
+                __m512 part1_5 = _mm512_set1_ps(0.0f);
+                __m512 part1_6 = _mm512_set1_ps(0.0f);
+                __m512 part1_7 = _mm512_set1_ps(0.0f);
+                __m512 part1_8 = _mm512_set1_ps(0.0f);
+                __m512 part1_9 = _mm512_set1_ps(0.0f);
+                __m512 part1_10 = _mm512_set1_ps(0.0f);
+                __m512 part1_11 = _mm512_set1_ps(0.0f);
+                __m512 part1_12 = _mm512_set1_ps(0.0f);
+                __m512 part1_13 = _mm512_set1_ps(0.0f);
+                __m512 part1_14 = _mm512_set1_ps(0.0f);
+                __m512 part1_15 = _mm512_set1_ps(0.0f);
+                __m512 part1_16 = _mm512_set1_ps(0.0f);
+                __m512 part1_17 = _mm512_set1_ps(0.0f);
+                __m512 part1_18 = _mm512_set1_ps(0.0f);
+                __m512 part1_19 = _mm512_set1_ps(0.0f);
+                __m512 part1_20 = _mm512_set1_ps(0.0f);
+                __m512 part1_21 = _mm512_set1_ps(0.0f);
+                __m512 part1_22 = _mm512_set1_ps(0.0f);
+                __m512 part1_23 = _mm512_set1_ps(0.0f);
+                __m512 part1_24 = _mm512_set1_ps(0.0f);
+                __m512 part1_25 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ky = 0; ky < 3; ky++) {
+                    for (ptrdiff_t kx = 0; kx < 3; kx++) {
+                        for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
+                            const __m512 t2 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o + 4608*ic_o +
+                                    1536*ky + 512*kx + 32*ic_i]);
+                            const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i]);
+                            part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
+                            const __m512 t4 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o + 4608*ic_o +
+                                    1536*ky + 512*kx + 32*ic_i + 16]);
+                            part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
+                            const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 16]);
+                            part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
+                            part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
+                            const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 32]);
+                            part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
+                            part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
+                            const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 48]);
+                            part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
+                            part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
+                            const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 64]);
+                            part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
+                            part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
+                            const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
+                                    + 16*kx + ic_i + 80]);
+                            part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
+                            part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
+                            const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 96]);
+                            part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
+                            part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
+                            const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 112]);
+                            part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
+                            part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
+                            const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 128]);
+                            part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
+                            part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
+                            const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 144]);
+                            part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
+                            part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
+                            const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 160]);
+                            part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
+                            part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
+                            const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 176]);
+                            part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
+                            part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
+                            const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
+                                    240*ky + 16*kx + ic_i + 192]);
+                            part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
+                            part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
                         }
                     }
-                    acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                    acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                    acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                    acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                    acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                    acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                    acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                    acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                    acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                    acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                    acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                    acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                    acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                    acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                    acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                    acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                    acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                    acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
-                    acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
-                    acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
-                    acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
-                    acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
-                    acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
-                    acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
-                    acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
-                    acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
                 }
-                const __m512 v1 = acc_10_0;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                const __m512 v1_1 = acc_10_1;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2704],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                const __m512 v1_2 = acc_10_2;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 16],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                const __m512 v1_3 = acc_10_3;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2720],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                const __m512 v1_4 = acc_10_4;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 32],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                const __m512 v1_5 = acc_10_5;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2736],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                const __m512 v1_6 = acc_10_6;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 48],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                const __m512 v1_7 = acc_10_7;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2752],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                const __m512 v1_8 = acc_10_8;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 64],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-                const __m512 v1_9 = acc_10_9;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2768],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-                const __m512 v1_10 = acc_10_10;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 80],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-                const __m512 v1_11 = acc_10_11;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2784],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-                const __m512 v1_12 = acc_10_12;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 96],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-                const __m512 v1_13 = acc_10_13;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2800],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-                const __m512 v1_14 = acc_10_14;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 112],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-                const __m512 v1_15 = acc_10_15;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2816],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-                const __m512 v1_16 = acc_10_16;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 128],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-                const __m512 v1_17 = acc_10_17;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2832],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-                const __m512 v1_18 = acc_10_18;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 144],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-                const __m512 v1_19 = acc_10_19;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2848],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-                const __m512 v1_20 = acc_10_20;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 160],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-                const __m512 v1_21 = acc_10_21;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2864],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-                const __m512 v1_22 = acc_10_22;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 176],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-                const __m512 v1_23 = acc_10_23;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2880],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-                const __m512 v1_24 = acc_10_24;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 192],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
-                const __m512 v1_25 = acc_10_25;
-                _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2896],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
+                acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
+                acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
+                acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
+                acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
+                acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
+                acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
+                acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
+                acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
+                acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
+                acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
+                acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
+                acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
+                acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
+                acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
+                acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
+                acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
+                acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
+                acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
+                acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
+                acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
+                acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
+                acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
+                acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
+                acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
+                acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
+                acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
             }
+            const __m512 v1 = acc_10_0;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy], _mm512_max_ps(_mm512_set1_ps(0.0f),
+                    v1));
+            const __m512 v1_1 = acc_10_1;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2704],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+            const __m512 v1_2 = acc_10_2;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 16],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+            const __m512 v1_3 = acc_10_3;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2720],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+            const __m512 v1_4 = acc_10_4;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 32],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+            const __m512 v1_5 = acc_10_5;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2736],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+            const __m512 v1_6 = acc_10_6;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 48],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+            const __m512 v1_7 = acc_10_7;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2752],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+            const __m512 v1_8 = acc_10_8;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 64],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
+            const __m512 v1_9 = acc_10_9;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2768],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
+            const __m512 v1_10 = acc_10_10;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 80],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
+            const __m512 v1_11 = acc_10_11;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2784],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
+            const __m512 v1_12 = acc_10_12;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 96],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
+            const __m512 v1_13 = acc_10_13;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2800],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
+            const __m512 v1_14 = acc_10_14;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 112],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
+            const __m512 v1_15 = acc_10_15;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2816],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
+            const __m512 v1_16 = acc_10_16;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 128],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
+            const __m512 v1_17 = acc_10_17;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2832],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
+            const __m512 v1_18 = acc_10_18;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 144],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
+            const __m512 v1_19 = acc_10_19;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2848],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
+            const __m512 v1_20 = acc_10_20;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 160],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
+            const __m512 v1_21 = acc_10_21;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2864],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
+            const __m512 v1_22 = acc_10_22;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 176],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
+            const __m512 v1_23 = acc_10_23;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2880],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
+            const __m512 v1_24 = acc_10_24;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 192],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
+            const __m512 v1_25 = acc_10_25;
+            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2896],
+                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
         }
     }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv5_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct conv5_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 4, conv5_avx512_task1, &args);
 }
 
 /* pool5: alexnet.yaml:54 pool5
@@ -2343,41 +2431,41 @@ void pool5_avx512(const float *restrict x, float *restrict y)
                 __m512 acc0_17 = _mm512_set1_ps(n2c_f32_of_bits(0xff800000u));
                 for (ptrdiff_t ky = 0; ky < 3; ky++) {
                     for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                        acc0_0 = n2c_max_f32x16(acc0_0, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_0 = n2c_max_avx512(acc0_0, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx]));
-                        acc0_1 = n2c_max_f32x16(acc0_1, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_1 = n2c_max_avx512(acc0_1, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 2704]));
-                        acc0_2 = n2c_max_f32x16(acc0_2, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_2 = n2c_max_avx512(acc0_2, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 5408]));
-                        acc0_3 = n2c_max_f32x16(acc0_3, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_3 = n2c_max_avx512(acc0_3, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 8112]));
-                        acc0_4 = n2c_max_f32x16(acc0_4, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_4 = n2c_max_avx512(acc0_4, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 10816]));
-                        acc0_5 = n2c_max_f32x16(acc0_5, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_5 = n2c_max_avx512(acc0_5, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 13520]));
-                        acc0_6 = n2c_max_f32x16(acc0_6, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_6 = n2c_max_avx512(acc0_6, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 32]));
-                        acc0_7 = n2c_max_f32x16(acc0_7, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_7 = n2c_max_avx512(acc0_7, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 2736]));
-                        acc0_8 = n2c_max_f32x16(acc0_8, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_8 = n2c_max_avx512(acc0_8, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 5440]));
-                        acc0_9 = n2c_max_f32x16(acc0_9, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_9 = n2c_max_avx512(acc0_9, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 8144]));
-                        acc0_10 = n2c_max_f32x16(acc0_10, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_10 = n2c_max_avx512(acc0_10, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 10848]));
-                        acc0_11 = n2c_max_f32x16(acc0_11, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_11 = n2c_max_avx512(acc0_11, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 13552]));
-                        acc0_12 = n2c_max_f32x16(acc0_12, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_12 = n2c_max_avx512(acc0_12, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 64]));
-                        acc0_13 = n2c_max_f32x16(acc0_13, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_13 = n2c_max_avx512(acc0_13, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 2768]));
-                        acc0_14 = n2c_max_f32x16(acc0_14, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_14 = n2c_max_avx512(acc0_14, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 5472]));
-                        acc0_15 = n2c_max_f32x16(acc0_15, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_15 = n2c_max_avx512(acc0_15, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 8176]));
-                        acc0_16 = n2c_max_f32x16(acc0_16, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_16 = n2c_max_avx512(acc0_16, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 10880]));
-                        acc0_17 = n2c_max_f32x16(acc0_17, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
+                        acc0_17 = n2c_max_avx512(acc0_17, _mm512_loadu_ps(&x[16224*c_o + 416*oy +
                                 208*ky + 96*ox_o + 16*kx + 13584]));
                     }
                 }
@@ -2418,29 +2506,29 @@ void pool5_avx512(const float *restrict x, float *restrict y)
             __m512 acc_11_11 = _mm512_set1_ps(n2c_f32_of_bits(0xff800000u));
             for (ptrdiff_t ky = 0; ky < 3; ky++) {
                 for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                    acc_11_0 = n2c_max_f32x16(acc_11_0, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_0 = n2c_max_avx512(acc_11_0, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 32448]));
-                    acc_11_1 = n2c_max_f32x16(acc_11_1, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_1 = n2c_max_avx512(acc_11_1, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 35152]));
-                    acc_11_2 = n2c_max_f32x16(acc_11_2, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_2 = n2c_max_avx512(acc_11_2, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 37856]));
-                    acc_11_3 = n2c_max_f32x16(acc_11_3, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_3 = n2c_max_avx512(acc_11_3, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 40560]));
-                    acc_11_4 = n2c_max_f32x16(acc_11_4, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_4 = n2c_max_avx512(acc_11_4, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 32480]));
-                    acc_11_5 = n2c_max_f32x16(acc_11_5, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_5 = n2c_max_avx512(acc_11_5, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 35184]));
-                    acc_11_6 = n2c_max_f32x16(acc_11_6, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_6 = n2c_max_avx512(acc_11_6, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 37888]));
-                    acc_11_7 = n2c_max_f32x16(acc_11_7, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_7 = n2c_max_avx512(acc_11_7, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 40592]));
-                    acc_11_8 = n2c_max_f32x16(acc_11_8, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_8 = n2c_max_avx512(acc_11_8, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 32512]));
-                    acc_11_9 = n2c_max_f32x16(acc_11_9, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
+                    acc_11_9 = n2c_max_avx512(acc_11_9, _mm512_loadu_ps(&x[416*oy + 208*ky + 96*ox_o
                             + 16*kx + 35216]));
-                    acc_11_10 = n2c_max_f32x16(acc_11_10, _mm512_loadu_ps(&x[416*oy + 208*ky +
+                    acc_11_10 = n2c_max_avx512(acc_11_10, _mm512_loadu_ps(&x[416*oy + 208*ky +
                             96*ox_o + 16*kx + 37920]));
-                    acc_11_11 = n2c_max_f32x16(acc_11_11, _mm512_loadu_ps(&x[416*oy + 208*ky +
+                    acc_11_11 = n2c_max_avx512(acc_11_11, _mm512_loadu_ps(&x[416*oy + 208*ky +
                             96*ox_o + 16*kx + 40624]));
                 }
             }
@@ -2480,315 +2568,208 @@ void flat_avx512(const float *restrict x, float *restrict y)
 
 /* fc6: alexnet.yaml:43 fc6+relu6
  * in x: f32[1, 9216]
- * weight w: f32[4096, 9216] as [d0/128, d1, d0%128]
+ * weight w: f32[4096, 9216] as [d0/32, d1, d0%32]
  * weight b: f32[4096]
  * out y: f32[1, 4096]
  * 37748736 multiply-adds
- * schedule: acc: split i 144, split o 128, split o.i 16, pack w [d0/128, d1, d0%128], order n
- * o.o i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i
- * why: tile of 8 vectors x 1 points, about 25641 thousand cycles
+ * schedule: acc: split i 144, split o 32, split o.i 16, pack w [d0/32, d1, d0%32], order o.o n
+ * i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i, parallel o.o
+ * why: tile of 2 vectors x 1 points, about 26152 thousand cycles
  */
+struct fc6_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void fc6_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void fc6_avx512_task1(void *ctx, size_t task)
 {
-    for (ptrdiff_t o_o = 0; o_o < 32; o_o++) {
-        __m512 acc_10_0 = _mm512_loadu_ps(&b[128*o_o]);
-        __m512 acc_10_1 = _mm512_loadu_ps(&b[128*o_o + 16]);
-        __m512 acc_10_2 = _mm512_loadu_ps(&b[128*o_o + 32]);
-        __m512 acc_10_3 = _mm512_loadu_ps(&b[128*o_o + 48]);
-        __m512 acc_10_4 = _mm512_loadu_ps(&b[128*o_o + 64]);
-        __m512 acc_10_5 = _mm512_loadu_ps(&b[128*o_o + 80]);
-        __m512 acc_10_6 = _mm512_loadu_ps(&b[128*o_o + 96]);
-        __m512 acc_10_7 = _mm512_loadu_ps(&b[128*o_o + 112]);
-        for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
-            __m512 part1_0 = _mm512_set1_ps(0.0f);
-            __m512 part1_1 = _mm512_set1_ps(0.0f);
-            __m512 part1_2 = _mm512_set1_ps(0.0f);
-            __m512 part1_3 = _mm512_set1_ps(0.0f);
-            __m512 part1_4 = _mm512_set1_ps(0.0f);
-            __m512 part1_5 = _mm512_set1_ps(0.0f);
-            __m512 part1_6 = _mm512_set1_ps(0.0f);
-            __m512 part1_7 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t i_i = 0; i_i < 144; i_i++) {
-                const __m512 t0 = _mm512_set1_ps(x[144*i_o + i_i]);
-                part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o +
-                        128*i_i]), part1_0);
-                part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        16]), part1_1);
-                part1_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        32]), part1_2);
-                part1_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        48]), part1_3);
-                part1_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        64]), part1_4);
-                part1_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        80]), part1_5);
-                part1_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        96]), part1_6);
-                part1_7 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[1179648*o_o + 18432*i_o + 128*i_i +
-                        112]), part1_7);
-            }
-            acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-            acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-            acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-            acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-            acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-            acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-            acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-            acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
+    const struct fc6_avx512_args *const args = (const struct fc6_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t o_o = (ptrdiff_t)task;
+    __m512 acc_10_0 = _mm512_loadu_ps(&b[32*o_o]);
+    __m512 acc_10_1 = _mm512_loadu_ps(&b[32*o_o + 16]);
+    for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
+        __m512 part1_0 = _mm512_set1_ps(0.0f);
+        __m512 part1_1 = _mm512_set1_ps(0.0f);
+        for (ptrdiff_t i_i = 0; i_i < 144; i_i++) {
+            const __m512 t0 = _mm512_set1_ps(x[144*i_o + i_i]);
+            part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[294912*o_o + 4608*i_o + 32*i_i]),
+                    part1_0);
+            part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[294912*o_o + 4608*i_o + 32*i_i + 16]),
+                    part1_1);
         }
-        const __m512 v1 = acc_10_0;
-        _mm512_storeu_ps(&y[128*o_o], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-        const __m512 v1_1 = acc_10_1;
-        _mm512_storeu_ps(&y[128*o_o + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-        const __m512 v1_2 = acc_10_2;
-        _mm512_storeu_ps(&y[128*o_o + 32], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-        const __m512 v1_3 = acc_10_3;
-        _mm512_storeu_ps(&y[128*o_o + 48], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-        const __m512 v1_4 = acc_10_4;
-        _mm512_storeu_ps(&y[128*o_o + 64], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-        const __m512 v1_5 = acc_10_5;
-        _mm512_storeu_ps(&y[128*o_o + 80], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-        const __m512 v1_6 = acc_10_6;
-        _mm512_storeu_ps(&y[128*o_o + 96], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-        const __m512 v1_7 = acc_10_7;
-        _mm512_storeu_ps(&y[128*o_o + 112], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+        acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
+        acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
     }
+    const __m512 v1 = acc_10_0;
+    _mm512_storeu_ps(&y[32*o_o], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+    const __m512 v1_1 = acc_10_1;
+    _mm512_storeu_ps(&y[32*o_o + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void fc6_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct fc6_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 128, fc6_avx512_task1, &args);
 }
 
 /* fc7: alexnet.yaml:43 fc7+relu7
  * in x: f32[1, 4096]
- * weight w: f32[4096, 4096] as [d0/128, d1, d0%128]
+ * weight w: f32[4096, 4096] as [d0/32, d1, d0%32]
  * weight b: f32[4096]
  * out y: f32[1, 4096]
  * 16777216 multiply-adds
- * schedule: acc: split i 64, split o 128, split o.i 16, pack w [d0/128, d1, d0%128], order n o.o
- * i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i
- * why: tile of 8 vectors x 1 points, about 11396 thousand cycles
+ * schedule: acc: split i 64, split o 32, split o.i 16, pack w [d0/32, d1, d0%32], order o.o n
+ * i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i, parallel o.o
+ * why: tile of 2 vectors x 1 points, about 11624 thousand cycles
  */
+struct fc7_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void fc7_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void fc7_avx512_task1(void *ctx, size_t task)
 {
-    for (ptrdiff_t o_o = 0; o_o < 32; o_o++) {
-        __m512 acc_10_0 = _mm512_loadu_ps(&b[128*o_o]);
-        __m512 acc_10_1 = _mm512_loadu_ps(&b[128*o_o + 16]);
-        __m512 acc_10_2 = _mm512_loadu_ps(&b[128*o_o + 32]);
-        __m512 acc_10_3 = _mm512_loadu_ps(&b[128*o_o + 48]);
-        __m512 acc_10_4 = _mm512_loadu_ps(&b[128*o_o + 64]);
-        __m512 acc_10_5 = _mm512_loadu_ps(&b[128*o_o + 80]);
-        __m512 acc_10_6 = _mm512_loadu_ps(&b[128*o_o + 96]);
-        __m512 acc_10_7 = _mm512_loadu_ps(&b[128*o_o + 112]);
-        for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
-            __m512 part1_0 = _mm512_set1_ps(0.0f);
-            __m512 part1_1 = _mm512_set1_ps(0.0f);
-            __m512 part1_2 = _mm512_set1_ps(0.0f);
-            __m512 part1_3 = _mm512_set1_ps(0.0f);
-            __m512 part1_4 = _mm512_set1_ps(0.0f);
-            __m512 part1_5 = _mm512_set1_ps(0.0f);
-            __m512 part1_6 = _mm512_set1_ps(0.0f);
-            __m512 part1_7 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t i_i = 0; i_i < 64; i_i++) {
-                const __m512 t0 = _mm512_set1_ps(x[64*i_o + i_i]);
-                part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i]),
-                        part1_0);
-                part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        16]), part1_1);
-                part1_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        32]), part1_2);
-                part1_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        48]), part1_3);
-                part1_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        64]), part1_4);
-                part1_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        80]), part1_5);
-                part1_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        96]), part1_6);
-                part1_7 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[524288*o_o + 8192*i_o + 128*i_i +
-                        112]), part1_7);
-            }
-            acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-            acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-            acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-            acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-            acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-            acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-            acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-            acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
+    const struct fc7_avx512_args *const args = (const struct fc7_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t o_o = (ptrdiff_t)task;
+    __m512 acc_10_0 = _mm512_loadu_ps(&b[32*o_o]);
+    __m512 acc_10_1 = _mm512_loadu_ps(&b[32*o_o + 16]);
+    for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
+        __m512 part1_0 = _mm512_set1_ps(0.0f);
+        __m512 part1_1 = _mm512_set1_ps(0.0f);
+        for (ptrdiff_t i_i = 0; i_i < 64; i_i++) {
+            const __m512 t0 = _mm512_set1_ps(x[64*i_o + i_i]);
+            part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[131072*o_o + 2048*i_o + 32*i_i]),
+                    part1_0);
+            part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[131072*o_o + 2048*i_o + 32*i_i + 16]),
+                    part1_1);
         }
-        const __m512 v1 = acc_10_0;
-        _mm512_storeu_ps(&y[128*o_o], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-        const __m512 v1_1 = acc_10_1;
-        _mm512_storeu_ps(&y[128*o_o + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-        const __m512 v1_2 = acc_10_2;
-        _mm512_storeu_ps(&y[128*o_o + 32], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-        const __m512 v1_3 = acc_10_3;
-        _mm512_storeu_ps(&y[128*o_o + 48], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-        const __m512 v1_4 = acc_10_4;
-        _mm512_storeu_ps(&y[128*o_o + 64], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-        const __m512 v1_5 = acc_10_5;
-        _mm512_storeu_ps(&y[128*o_o + 80], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-        const __m512 v1_6 = acc_10_6;
-        _mm512_storeu_ps(&y[128*o_o + 96], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-        const __m512 v1_7 = acc_10_7;
-        _mm512_storeu_ps(&y[128*o_o + 112], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+        acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
+        acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
     }
+    const __m512 v1 = acc_10_0;
+    _mm512_storeu_ps(&y[32*o_o], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+    const __m512 v1_1 = acc_10_1;
+    _mm512_storeu_ps(&y[32*o_o + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void fc7_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct fc7_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 128, fc7_avx512_task1, &args);
 }
 
 /* logits: alexnet.yaml:59 logits
  * in x: f32[1, 4096]
- * weight w: f32[1000, 4096] as [d0/112, d1, d0%112]
+ * weight w: f32[1000, 4096] as [d0/32, d1, d0%32]
  * weight b: f32[1000]
  * out y: f32[1, 1000]
  * 4096000 multiply-adds
- * schedule: y: split i 64, split o 112 tail=peel, split o.i 16, pack w [d0/112, d1, d0%112],
- * order n o.o i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i
- * why: tile of 7 vectors x 1 points, about 2810 thousand cycles
+ * schedule: y: split i 64, split o 32 tail=peel, split o.i 16, pack w [d0/32, d1, d0%32], order
+ * o.o n i.o i.i o.i.o o.i.i, stage at i.o, partial i.i, unroll o.i.o, vector o.i.i, parallel o.o
+ * why: tile of 2 vectors x 1 points, about 2848 thousand cycles
  */
+struct logits_avx512_args {
+    const float *x;
+    const float *w;
+    const float *b;
+    float *y;
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void logits_avx512(const float *restrict x, const float *restrict w, const float *restrict b,
-        float *restrict y)
+void logits_avx512_task1(void *ctx, size_t task)
 {
-    for (ptrdiff_t o_o = 0; o_o < 8; o_o++) {
-        __m512 acc0_0 = _mm512_loadu_ps(&b[112*o_o]);
-        __m512 acc0_1 = _mm512_loadu_ps(&b[112*o_o + 16]);
-        __m512 acc0_2 = _mm512_loadu_ps(&b[112*o_o + 32]);
-        __m512 acc0_3 = _mm512_loadu_ps(&b[112*o_o + 48]);
-        __m512 acc0_4 = _mm512_loadu_ps(&b[112*o_o + 64]);
-        __m512 acc0_5 = _mm512_loadu_ps(&b[112*o_o + 80]);
-        __m512 acc0_6 = _mm512_loadu_ps(&b[112*o_o + 96]);
-        for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
-            __m512 part1_0 = _mm512_set1_ps(0.0f);
-            __m512 part1_1 = _mm512_set1_ps(0.0f);
-            __m512 part1_2 = _mm512_set1_ps(0.0f);
-            __m512 part1_3 = _mm512_set1_ps(0.0f);
-            __m512 part1_4 = _mm512_set1_ps(0.0f);
-            __m512 part1_5 = _mm512_set1_ps(0.0f);
-            __m512 part1_6 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t i_i = 0; i_i < 64; i_i++) {
-                const __m512 t0 = _mm512_set1_ps(x[64*i_o + i_i]);
-                part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i]),
-                        part1_0);
-                part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        16]), part1_1);
-                part1_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        32]), part1_2);
-                part1_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        48]), part1_3);
-                part1_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        64]), part1_4);
-                part1_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        80]), part1_5);
-                part1_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[458752*o_o + 7168*i_o + 112*i_i +
-                        96]), part1_6);
-            }
-            acc0_0 = _mm512_add_ps(part1_0, acc0_0);
-            acc0_1 = _mm512_add_ps(part1_1, acc0_1);
-            acc0_2 = _mm512_add_ps(part1_2, acc0_2);
-            acc0_3 = _mm512_add_ps(part1_3, acc0_3);
-            acc0_4 = _mm512_add_ps(part1_4, acc0_4);
-            acc0_5 = _mm512_add_ps(part1_5, acc0_5);
-            acc0_6 = _mm512_add_ps(part1_6, acc0_6);
-        }
-        _mm512_storeu_ps(&y[112*o_o], acc0_0);
-        _mm512_storeu_ps(&y[112*o_o + 16], acc0_1);
-        _mm512_storeu_ps(&y[112*o_o + 32], acc0_2);
-        _mm512_storeu_ps(&y[112*o_o + 48], acc0_3);
-        _mm512_storeu_ps(&y[112*o_o + 64], acc0_4);
-        _mm512_storeu_ps(&y[112*o_o + 80], acc0_5);
-        _mm512_storeu_ps(&y[112*o_o + 96], acc0_6);
-    }
-    __m512 acc_12_0 = _mm512_loadu_ps(&b[896]);
-    __m512 acc_12_1 = _mm512_loadu_ps(&b[912]);
-    __m512 acc_12_2 = _mm512_loadu_ps(&b[928]);
-    __m512 acc_12_3 = _mm512_loadu_ps(&b[944]);
-    __m512 acc_12_4 = _mm512_loadu_ps(&b[960]);
-    __m512 acc_12_5 = _mm512_loadu_ps(&b[976]);
+    const struct logits_avx512_args *const args = (const struct logits_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const w = args->w;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const ptrdiff_t o_o = (ptrdiff_t)task;
+    __m512 acc0_0 = _mm512_loadu_ps(&b[32*o_o]);
+    __m512 acc0_1 = _mm512_loadu_ps(&b[32*o_o + 16]);
     for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
-        __m512 part_13_0 = _mm512_set1_ps(0.0f);
-        __m512 part_13_1 = _mm512_set1_ps(0.0f);
-        __m512 part_13_2 = _mm512_set1_ps(0.0f);
-        __m512 part_13_3 = _mm512_set1_ps(0.0f);
-        __m512 part_13_4 = _mm512_set1_ps(0.0f);
-        __m512 part_13_5 = _mm512_set1_ps(0.0f);
+        __m512 part1_0 = _mm512_set1_ps(0.0f);
+        __m512 part1_1 = _mm512_set1_ps(0.0f);
         for (ptrdiff_t i_i = 0; i_i < 64; i_i++) {
-            const __m512 t1 = _mm512_set1_ps(x[64*i_o + i_i]);
-            part_13_0 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670016]),
-                    part_13_0);
-            part_13_1 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670032]),
-                    part_13_1);
-            part_13_2 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670048]),
-                    part_13_2);
-            part_13_3 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670064]),
-                    part_13_3);
-            part_13_4 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670080]),
-                    part_13_4);
-            part_13_5 = _mm512_fmadd_ps(t1, _mm512_loadu_ps(&w[7168*i_o + 112*i_i + 3670096]),
-                    part_13_5);
+            const __m512 t0 = _mm512_set1_ps(x[64*i_o + i_i]);
+            part1_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[131072*o_o + 2048*i_o + 32*i_i]),
+                    part1_0);
+            part1_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&w[131072*o_o + 2048*i_o + 32*i_i + 16]),
+                    part1_1);
         }
-        acc_12_0 = _mm512_add_ps(part_13_0, acc_12_0);
-        acc_12_1 = _mm512_add_ps(part_13_1, acc_12_1);
-        acc_12_2 = _mm512_add_ps(part_13_2, acc_12_2);
-        acc_12_3 = _mm512_add_ps(part_13_3, acc_12_3);
-        acc_12_4 = _mm512_add_ps(part_13_4, acc_12_4);
-        acc_12_5 = _mm512_add_ps(part_13_5, acc_12_5);
+        acc0_0 = _mm512_add_ps(part1_0, acc0_0);
+        acc0_1 = _mm512_add_ps(part1_1, acc0_1);
     }
-    _mm512_storeu_ps(&y[896], acc_12_0);
-    _mm512_storeu_ps(&y[912], acc_12_1);
-    _mm512_storeu_ps(&y[928], acc_12_2);
-    _mm512_storeu_ps(&y[944], acc_12_3);
-    _mm512_storeu_ps(&y[960], acc_12_4);
-    _mm512_storeu_ps(&y[976], acc_12_5);
-    float acc_24_0 = b[992];
-    float acc_24_1 = b[993];
-    float acc_24_2 = b[994];
-    float acc_24_3 = b[995];
-    float acc_24_4 = b[996];
-    float acc_24_5 = b[997];
-    float acc_24_6 = b[998];
-    float acc_24_7 = b[999];
+    _mm512_storeu_ps(&y[32*o_o], acc0_0);
+    _mm512_storeu_ps(&y[32*o_o + 16], acc0_1);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void logits_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
+        const float *restrict b, float *restrict y)
+{
+    struct logits_avx512_args args = {x, w, b, y};
+    n2c_for(exec, 31, logits_avx512_task1, &args);
+    float acc_12_0 = b[992];
+    float acc_12_1 = b[993];
+    float acc_12_2 = b[994];
+    float acc_12_3 = b[995];
+    float acc_12_4 = b[996];
+    float acc_12_5 = b[997];
+    float acc_12_6 = b[998];
+    float acc_12_7 = b[999];
     for (ptrdiff_t i_o = 0; i_o < 64; i_o++) {
-        float part_25_0 = 0.0f;
-        float part_25_1 = 0.0f;
-        float part_25_2 = 0.0f;
-        float part_25_3 = 0.0f;
-        float part_25_4 = 0.0f;
-        float part_25_5 = 0.0f;
-        float part_25_6 = 0.0f;
-        float part_25_7 = 0.0f;
+        float part_13_0 = 0.0f;
+        float part_13_1 = 0.0f;
+        float part_13_2 = 0.0f;
+        float part_13_3 = 0.0f;
+        float part_13_4 = 0.0f;
+        float part_13_5 = 0.0f;
+        float part_13_6 = 0.0f;
+        float part_13_7 = 0.0f;
         for (ptrdiff_t i_i = 0; i_i < 64; i_i++) {
-            const float t2 = x[64*i_o + i_i];
-            part_25_0 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670112], part_25_0);
-            part_25_1 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670113], part_25_1);
-            part_25_2 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670114], part_25_2);
-            part_25_3 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670115], part_25_3);
-            part_25_4 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670116], part_25_4);
-            part_25_5 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670117], part_25_5);
-            part_25_6 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670118], part_25_6);
-            part_25_7 = n2c_fma_f32(t2, w[7168*i_o + 112*i_i + 3670119], part_25_7);
+            const float t1 = x[64*i_o + i_i];
+            part_13_0 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063232], part_13_0);
+            part_13_1 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063233], part_13_1);
+            part_13_2 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063234], part_13_2);
+            part_13_3 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063235], part_13_3);
+            part_13_4 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063236], part_13_4);
+            part_13_5 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063237], part_13_5);
+            part_13_6 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063238], part_13_6);
+            part_13_7 = n2c_fma_x86(t1, w[2048*i_o + 32*i_i + 4063239], part_13_7);
         }
-        acc_24_0 = (part_25_0 + acc_24_0);
-        acc_24_1 = (part_25_1 + acc_24_1);
-        acc_24_2 = (part_25_2 + acc_24_2);
-        acc_24_3 = (part_25_3 + acc_24_3);
-        acc_24_4 = (part_25_4 + acc_24_4);
-        acc_24_5 = (part_25_5 + acc_24_5);
-        acc_24_6 = (part_25_6 + acc_24_6);
-        acc_24_7 = (part_25_7 + acc_24_7);
+        acc_12_0 = (part_13_0 + acc_12_0);
+        acc_12_1 = (part_13_1 + acc_12_1);
+        acc_12_2 = (part_13_2 + acc_12_2);
+        acc_12_3 = (part_13_3 + acc_12_3);
+        acc_12_4 = (part_13_4 + acc_12_4);
+        acc_12_5 = (part_13_5 + acc_12_5);
+        acc_12_6 = (part_13_6 + acc_12_6);
+        acc_12_7 = (part_13_7 + acc_12_7);
     }
-    y[992] = acc_24_0;
-    y[993] = acc_24_1;
-    y[994] = acc_24_2;
-    y[995] = acc_24_3;
-    y[996] = acc_24_4;
-    y[997] = acc_24_5;
-    y[998] = acc_24_6;
-    y[999] = acc_24_7;
+    y[992] = acc_12_0;
+    y[993] = acc_12_1;
+    y[994] = acc_12_2;
+    y[995] = acc_12_3;
+    y[996] = acc_12_4;
+    y[997] = acc_12_5;
+    y[998] = acc_12_6;
+    y[999] = acc_12_7;
 }
 
 /* The items item .. item + ALEXNET_MAX_BATCH - 1 of the batch. */
-static n2c_status alexnet_items(const alexnet_model *m, const alexnet_io *io, size_t item,
+static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io *io, size_t item,
     float *arena, const n2c_exec *exec)
 {
     const float *const weights = (const float *)m->weights + 1024;
@@ -2796,12 +2777,12 @@ static n2c_status alexnet_items(const alexnet_model *m, const alexnet_io *io, si
     (void)arena;
     if (n2c_step(exec, 0u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    image_padded_avx512(io->image + item * ALEXNET_IMAGE_COUNT, arena + 0);
+    image_padded_avx512(exec, io->image + item * ALEXNET_IMAGE_COUNT, arena + 0);
     if (n2c_step(exec, 0u, N2C_STEP_END, arena + 0, 623808u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 1u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv1_avx512(arena + 0, weights + 0, weights + 34848, arena + 155952);
+    conv1_avx512(exec, arena + 0, weights + 0, weights + 34848, arena + 155952);
     if (n2c_step(exec, 1u, N2C_STEP_END, arena + 155952, 1161600u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 2u, N2C_STEP_BEGIN, NULL, 0))
@@ -2811,12 +2792,12 @@ static n2c_status alexnet_items(const alexnet_model *m, const alexnet_io *io, si
         return N2C_CANCELLED;
     if (n2c_step(exec, 3u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    norm1_avx512(arena + 0, arena + 354096, arena + 69984);
+    norm1_avx512(exec, arena + 0, arena + 354096, arena + 69984);
     if (n2c_step(exec, 3u, N2C_STEP_END, arena + 354096, 369024u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 4u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv2_avx512(arena + 354096, weights + 34944, weights + 342144, arena + 0);
+    conv2_avx512(exec, arena + 354096, weights + 34944, weights + 342144, arena + 0);
     if (n2c_step(exec, 4u, N2C_STEP_END, arena + 0, 746496u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 5u, N2C_STEP_BEGIN, NULL, 0))
@@ -2831,17 +2812,17 @@ static n2c_status alexnet_items(const alexnet_model *m, const alexnet_io *io, si
         return N2C_CANCELLED;
     if (n2c_step(exec, 7u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv3_avx512(arena + 0, weights + 342400, weights + 1227136, arena + 359952);
+    conv3_avx512(exec, arena + 0, weights + 342400, weights + 1227136, arena + 359952);
     if (n2c_step(exec, 7u, N2C_STEP_END, arena + 359952, 345600u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 8u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv4_avx512(arena + 359952, weights + 1227520, weights + 1891072, arena + 0);
+    conv4_avx512(exec, arena + 359952, weights + 1227520, weights + 1891072, arena + 0);
     if (n2c_step(exec, 8u, N2C_STEP_END, arena + 0, 345600u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 9u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv5_avx512(arena + 0, weights + 1891456, weights + 2333824, arena + 403088);
+    conv5_avx512(exec, arena + 0, weights + 1891456, weights + 2333824, arena + 403088);
     if (n2c_step(exec, 9u, N2C_STEP_END, arena + 403088, 173056u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 10u, N2C_STEP_BEGIN, NULL, 0))
@@ -2856,24 +2837,26 @@ static n2c_status alexnet_items(const alexnet_model *m, const alexnet_io *io, si
         return N2C_CANCELLED;
     if (n2c_step(exec, 12u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc6_avx512(arena + 437136, weights + 2334080, weights + 40082816, arena + 0);
+    fc6_avx512(exec, arena + 437136, weights + 2334080, weights + 40082816, arena + 0);
     if (n2c_step(exec, 12u, N2C_STEP_END, arena + 0, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 13u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc7_avx512(arena + 0, weights + 40086912, weights + 56864128, arena + 442256);
+    fc7_avx512(exec, arena + 0, weights + 40086912, weights + 56864128, arena + 442256);
     if (n2c_step(exec, 13u, N2C_STEP_END, arena + 442256, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 14u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    logits_avx512(arena + 442256,
+    logits_avx512(exec,
+        arena + 442256,
         weights + 56868224,
-        weights + 60996992,
+        weights + 61062528,
         io->logits + item * ALEXNET_LOGITS_COUNT);
     if (n2c_step(exec, 14u, N2C_STEP_END, io->logits + item * ALEXNET_LOGITS_COUNT, 4000u))
         return N2C_CANCELLED;
     return N2C_OK;
 }
+#endif
 
 n2c_status alexnet_run(const alexnet_model *m, const alexnet_io *io, size_t batch, void *arena,
     const n2c_exec *exec)
@@ -2890,9 +2873,18 @@ n2c_status alexnet_run(const alexnet_model *m, const alexnet_io *io, size_t batc
         return N2C_BAD_ARGUMENT;
     if (!arena)
         return N2C_BAD_ARGUMENT;
-    for (item = 0; item < batch && status == N2C_OK; item += ALEXNET_MAX_BATCH)
-        status = alexnet_items(m, io, batch - item < ALEXNET_MAX_BATCH ? batch - ALEXNET_MAX_BATCH : item,
-                          (float *)arena, exec);
+    for (item = 0; item < batch && status == N2C_OK; item += ALEXNET_MAX_BATCH) {
+        const size_t rest = batch - item;
+        const size_t first = rest < ALEXNET_MAX_BATCH ? batch - ALEXNET_MAX_BATCH : item;
+        switch (m->isa) {
+#if defined(N2C_X86_64)
+        case ALEXNET_ISA_AVX512:
+            status = alexnet_items_avx512(m, io, first, (float *)arena, exec);
+            break;
+#endif
+        default: status = N2C_BAD_ARGUMENT;
+        }
+    }
     return status;
 }
 
@@ -2903,12 +2895,12 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0xf517146f715ceda8));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xca71bdfcfefce612));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)
         return N2C_BAD_SIZE;
-    if (!((n2c_cpu_features() & N2C_CPU_AVX512) != 0))
+    if (!alexnet_use_isa(m, ALEXNET_ISA_AVX512))
         return N2C_NO_CPU;
     m->weights = weights;
     return N2C_OK;
@@ -2944,7 +2936,7 @@ static const n2c_step_info info_steps[] = {
     {"flat", "alexnet.yaml:56 flat", 0.0, 0.0},
     {"fc6", "alexnet.yaml:43 fc6+relu6", 75501568.0, 151011328.0},
     {"fc7", "alexnet.yaml:43 fc7+relu7", 33558528.0, 67125248.0},
-    {"logits", "alexnet.yaml:59 logits", 8192000.0, 16519072.0},
+    {"logits", "alexnet.yaml:59 logits", 8192000.0, 16781216.0},
     {NULL, NULL, 0.0, 0.0}
 };
 

@@ -4,7 +4,7 @@
  * alexnet_gen.c, alexnet_gen.h and alexnet_gen.n2w (the weights) belong together; weights of another
  * model or of other options are refused. alexnet_gen.json describes layers and memory.
  * Build: cc -O2 -c alexnet_gen.c, with net2c_rt.h on the include path. No other
- * options are needed; C99, C11 or C++, gcc or clang. Instruction set: avx512.
+ * options are needed; C99, C11 or C++, gcc or clang. Instruction sets: avx512.
  *
  * Inputs and outputs, row-major, N items:
  *   in  io->image: float [N, 3, 224, 224], 150528 elements an item
@@ -53,6 +53,8 @@
  *   The floating-point environment is never touched. Stack: ALEXNET_STACK_BYTES.
  * - A bound model never changes and may be shared by any number of threads; each
  *   call running at the same time needs an arena of its own.
+ * - A call computes on its own thread, and on others through exec->parallel_for,
+ *   for instance of n2c_pool_exec: the same bits on any number of threads.
  * - run computes any number of items from ALEXNET_MAX_BATCH on, that many at a time.
  *   Its results do not depend on an item's position, nor on other items.
  * - run can fail only by its arguments (N2C_BAD_ARGUMENT) or when on_step of exec
@@ -73,10 +75,12 @@
 #define ALEXNET_IMAGE_COUNT ((size_t)150528u)
 #define ALEXNET_LOGITS_COUNT ((size_t)1000u)
 /* bytes; the arena's are for one call, the stack's at most */
-#define ALEXNET_WEIGHTS_BYTES ((size_t)243996096u)
+#define ALEXNET_WEIGHTS_BYTES ((size_t)244258240u)
 #define ALEXNET_ARENA_BYTES(threads) ((size_t)1785408u)
 #define ALEXNET_ARENA_ALIGN ((size_t)64u)
 #define ALEXNET_STACK_BYTES ((size_t)8192u)
+/* instruction sets in this file, the best one first */
+#define ALEXNET_ISA_AVX512 1u
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,7 +88,7 @@ extern "C" {
 
 typedef struct alexnet_model {
     const void *weights;    /* the caller's, for as long as the model is used */
-    uint32_t isa;           /* number of the instruction set in use */
+    uint32_t isa;           /* the instruction set in use, ALEXNET_ISA_... */
 } alexnet_model;
 
 typedef struct alexnet_io {
@@ -101,6 +105,24 @@ n2c_status alexnet_run(const alexnet_model *m, const alexnet_io *io, size_t batc
 n2c_status alexnet_check(const alexnet_model *m);
 /* Names, shapes, layers, versions. */
 const n2c_info *alexnet_info(void);
+
+/* Uses the instruction set ALEXNET_ISA_... if the CPU has it, else returns 0. bind
+ * chooses the first that it has; others are for tests. Not while run runs. */
+N2C_INLINE int alexnet_use_isa(alexnet_model *m, uint32_t isa)
+{
+    const unsigned cpu = n2c_cpu_features();
+    int has = 0;
+    (void)cpu;
+    switch (isa) {
+#if defined(N2C_X86_64)
+    case ALEXNET_ISA_AVX512: has = (cpu & N2C_CPU_AVX512) != 0; break;
+#endif
+    default: break;
+    }
+    if (has)
+        m->isa = isa;
+    return has;
+}
 
 #ifdef __cplusplus
 }

@@ -12,6 +12,6 @@ trap 'rm -f "$weights"' EXIT
 
 # AlexNet's C does not depend on the weights' values, and its blob would be 244 MB: seeded, left out.
 $net2c weights init -q models/alexnet.yaml --seed 1 -o "$weights"
-$net2c compile -q models/alexnet.yaml -w "$weights" -o "$folder/alexnet_gen"
+$net2c compile -q models/alexnet.yaml -w "$weights" --isa=avx512 -o "$folder/alexnet_gen"
 rm "$folder/alexnet_gen.n2w"
 $net2c compile -q models/lenet5.yaml -w models/lenet5.safetensors -o "$folder/lenet5_gen"

@@ -5,50 +5,21 @@
  */
 #include "base/base.h"
 
-bool checked_add(int64_t a, int64_t b, int64_t *out)
-{
-    int64_t r;
-    if (__builtin_add_overflow(a, b, &r))
-        return false;
-    *out = r;
-    return true;
-}
+#define CHECKED(name, T, overflows) \
+    bool name(T a, T b, T *out)     \
+    {                               \
+        T r;                        \
+        if (overflows(a, b, &r))    \
+            return false;           \
+        *out = r;                   \
+        return true;                \
+    }
 
-bool checked_sub(int64_t a, int64_t b, int64_t *out)
-{
-    int64_t r;
-    if (__builtin_sub_overflow(a, b, &r))
-        return false;
-    *out = r;
-    return true;
-}
-
-bool checked_mul(int64_t a, int64_t b, int64_t *out)
-{
-    int64_t r;
-    if (__builtin_mul_overflow(a, b, &r))
-        return false;
-    *out = r;
-    return true;
-}
-
-bool checked_size_mul(size_t a, size_t b, size_t *out)
-{
-    size_t r;
-    if (__builtin_mul_overflow(a, b, &r))
-        return false;
-    *out = r;
-    return true;
-}
-
-bool checked_size_add(size_t a, size_t b, size_t *out)
-{
-    size_t r;
-    if (__builtin_add_overflow(a, b, &r))
-        return false;
-    *out = r;
-    return true;
-}
+CHECKED(checked_add, int64_t, __builtin_add_overflow)
+CHECKED(checked_sub, int64_t, __builtin_sub_overflow)
+CHECKED(checked_mul, int64_t, __builtin_mul_overflow)
+CHECKED(checked_size_mul, size_t, __builtin_mul_overflow)
+CHECKED(checked_size_add, size_t, __builtin_add_overflow)
 
 int64_t floor_div(int64_t a, int64_t b)
 {

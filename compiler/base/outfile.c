@@ -101,17 +101,19 @@ OutFile *out_open(Cx *cx, const char *path)
     return f;
 }
 
-static bool write_fully(OutFile *f, const void *data, size_t n)
+/* At `offset` of the file, or behind what was written last if that is negative. */
+static bool write_fully(OutFile *f, off_t offset, const void *data, size_t n)
 {
     const char *p = data;
     while (n > 0) {
-        ssize_t w = write(f->fd, p, n);
+        ssize_t w = offset < 0 ? write(f->fd, p, n) : pwrite(f->fd, p, n, offset);
         if (w < 0 && errno == EINTR)
             continue;
         if (w <= 0)
             return fail(f, "write");
         p += w;
         n -= (size_t)w;
+        offset += offset < 0 ? 0 : w;
     }
     return true;
 }
@@ -120,7 +122,7 @@ static bool flush(OutFile *f)
 {
     size_t n = f->filled;
     f->filled = 0;
-    return !f->failed && write_fully(f, f->buffer, n);
+    return !f->failed && write_fully(f, -1, f->buffer, n);
 }
 
 bool out_write(OutFile *f, const void *data, size_t n)
@@ -130,7 +132,7 @@ bool out_write(OutFile *f, const void *data, size_t n)
     if (n > BUFFER_SIZE - f->filled && !flush(f))
         return false;
     if (n >= BUFFER_SIZE)
-        return write_fully(f, data, n);
+        return write_fully(f, -1, data, n);
     if (n > 0)
         memcpy(f->buffer + f->filled, data, n);
     f->filled += n;
@@ -139,20 +141,7 @@ bool out_write(OutFile *f, const void *data, size_t n)
 
 bool out_write_at(OutFile *f, uint64_t offset, const void *data, size_t n)
 {
-    if (!flush(f))
-        return false;
-    const char *p = data;
-    while (n > 0) {
-        ssize_t w = pwrite(f->fd, p, n, (off_t)offset);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            return fail(f, "write");
-        p += w;
-        offset += (uint64_t)w;
-        n -= (size_t)w;
-    }
-    return true;
+    return flush(f) && write_fully(f, (off_t)offset, data, n);
 }
 
 /* The rename itself must survive a power cut too. Not every file system can sync a folder. */

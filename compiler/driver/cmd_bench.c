@@ -20,6 +20,7 @@ typedef struct Bench {
     void **io;
     int64_t batch;
     int runs;
+    unsigned threads;
     double *whole;                 /* ms, sorted */
     double **step;                 /* by kernel: ms, sorted; NULL: not measured */
     int run;                       /* the one being measured; -1: warming up */
@@ -134,9 +135,10 @@ static void print_text(const Bench *b)
                    figure_fixed(a, f.gbytes, 1));
         }
     }
-    printf("min %s ms  median %s ms  p90 %s ms  (%d runs, batch %lld, 1 thread)\n",
+    printf("min %s ms  median %s ms  p90 %s ms  (%d runs, batch %lld, %u thread%s)\n",
            figure_fixed(a, b->whole[0], 3), figure_fixed(a, median(b->whole, b->runs), 3),
-           figure_fixed(a, percentile(b->whole, b->runs, 0.9), 3), b->runs, (long long)b->batch);
+           figure_fixed(a, percentile(b->whole, b->runs, 0.9), 3), b->runs, (long long)b->batch,
+           b->threads, b->threads == 1 ? "" : "s");
 }
 
 static void print_json(const Bench *b, const Options *o)
@@ -152,8 +154,8 @@ static void print_json(const Bench *b, const Options *o)
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6), figure_fixed(a, median(b->whole, b->runs), 6),
                figure_fixed(a, percentile(b->whole, b->runs, 0.9), 6), b->runs);
-    str_printf(&s, " \"threads\": 1, \"batch\": %lld, \"arena_bytes\": %lld,\n \"layers\": [",
-               (long long)b->batch, (long long)b->module->arena_bytes);
+    str_printf(&s, " \"threads\": %u, \"batch\": %lld, \"arena_bytes\": %lld,\n \"layers\": [",
+               b->threads, (long long)b->batch, (long long)b->module->arena_bytes);
     for (int i = 0; i < b->module->n_steps; i++) {
         const Step *step = &b->module->step[i];
         StepFigures f = step_figures(b, i);
@@ -184,6 +186,7 @@ int cmd_bench(Cx *cx, const Options *o)
     weights_close(w);
     if (!b.session)
         return status_of_errors(cx->diags);
+    b.threads = n2c_pool_exec(b.session->pool).threads;
     bool ok = measure_whole(&b) && (!(o->n[OPT_LAYERS] || o->n[OPT_JSON]) || measure_steps(&b));
     session_close(b.session);
     if (!ok)

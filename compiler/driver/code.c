@@ -51,7 +51,8 @@ static const char *base_name(const char *path)
 static const char *command_of(const Pipeline *p)
 {
     Str s = str_new(p->cx->perm);
-    str_printf(&s, "--isa=%s", p->pass_cx.row->name);
+    for (int i = 0; i < p->n_rows; i++)
+        str_printf(&s, "%s%s", i ? "," : "--isa=", p->row[i]->name);
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);
     return s.data;
@@ -60,7 +61,7 @@ static const char *command_of(const Pipeline *p)
 static bool emit(Cx *cx, const Pipeline *p, const char *base, EmitFiles *files)
 {
     const EmitOptions o = {.base_name = base_name(base), .command = command_of(p),
-                           .version = NET2C_VERSION, .row = p->pass_cx.row};
+                           .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows};
     progress("printing C");
     bool ok = emit_c_files(cx, p->module, &o, files);
     arena_reset(cx->temp);

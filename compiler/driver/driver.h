@@ -73,6 +73,8 @@ const char *figure_short(Arena *a, double v);
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
     PassCx pass_cx;
+    const Row *row[MAX_ROWS];      /* the first one decides layouts and the order of sums */
+    int n_rows, used_row;          /* used_row: the one that runs here */
     PassRun run;
     const PassDef **pass;          /* in order */
     int n_passes;
@@ -115,11 +117,12 @@ typedef struct Session {           /* generated code, compiled and loaded */
     n2c_status (*run)(const void *model, const void *io, size_t batch, void *arena,
                       const n2c_exec *exec);
     void *arena;
+    n2c_pool *pool;                /* --threads; NULL: this thread alone */
 } Session;
 
 /* cc, cflags: NULL for the defaults. NULL: reported. */
 Session *session_open(Pipeline *p, const Weights *w, const Options *o);
-/* io: inputs, then outputs, as in the generated struct. */
+/* io: inputs, then outputs, as in the generated struct. exec: hooks, or NULL. */
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
 void session_close(Session *s);
 

@@ -12,19 +12,68 @@
 
 #include <string.h>
 
-#define DEFAULT_ROW "avx512"
-
-static const Row *find_row(Cx *cx, const Options *o)
+static void unknown_row(Cx *cx, const char *name)
 {
-    const char *name = option_text(o, OPT_ISA, DEFAULT_ROW);
-    const Row *row = row_find(name);
-    if (row)
-        return row;
     const char **names = NEW_ARRAY(cx->temp, const char *, row_count());
     for (int i = 0; i < row_count(); i++)
         names[i] = row_at(i)->name;
     usage_unknown(cx, "instruction set", name, names, row_count());
-    return NULL;
+}
+
+static void add_row(Pipeline *p, const char *name)
+{
+    const Row *row = row_find(name);
+    bool twice = false;
+    for (int i = 0; i < p->n_rows; i++)
+        twice = twice || p->row[i] == row;
+    if (!row)
+        unknown_row(p->cx, name);
+    else if (!twice)
+        p->row[p->n_rows++] = row;
+}
+
+/* What runs here is for one row: the first that this CPU has (the interpreter has all), or the one
+ * to use, which stays among the others. */
+static void choose_row(Pipeline *p, const char *use, bool interpreter)
+{
+    const char *names[MAX_ROWS];
+    bool listed = !use;
+    for (int i = 0; i < p->n_rows; i++) {
+        names[i] = p->row[i]->name;
+        listed = listed || str_eq(use, names[i]);
+    }
+    if (!listed) {
+        usage_unknown(p->cx, "instruction set of --isa", use, names, p->n_rows);
+        return;
+    }
+    for (int i = 0; i < p->n_rows; i++) {
+        if ((use && !str_eq(use, p->row[i]->name)) ||
+            (!interpreter && (n2c_cpu_features() & p->row[i]->cpu) != p->row[i]->cpu))
+            continue;
+        if (use) {
+            p->used_row = i;
+        } else {
+            p->row[0] = p->row[i];
+            p->n_rows = 1;
+        }
+        return;
+    }
+    diag_error(p->cx->diags, NO_PLACE, "E0116", "this CPU lacks the instruction set %s",
+               use ? use : p->row[p->n_rows - 1]->name);
+    diag_help(p->cx->diags, "use --isa=portable");
+}
+
+static void find_rows(Pipeline *p, const Options *o)
+{
+    static const char *const standard[] = {"avx512", "avx2", "portable"};
+    bool opt = o->verb == VERB_OPT;
+    for (int i = 0; i < o->n[OPT_ISA]; i++)
+        add_row(p, o->value[OPT_ISA][i]);
+    for (int i = 0; i < (opt ? 1 : 3) && !o->n[OPT_ISA]; i++)
+        add_row(p, standard[i]);
+    if (!opt && o->verb != VERB_COMPILE && p->n_rows > 0)
+        choose_row(p, option_text(o, OPT_USE_ISA, NULL),
+                   str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
 }
 
 static const PassDef *find_pass(Cx *cx, const char *name)
@@ -79,7 +128,8 @@ static void chosen_passes(Pipeline *p, const Options *o)
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
-    p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = find_row(cx, o)};
+    find_rows(p, o);
+    p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
     check_disabled(cx, o);
     p->run.disabled = o->value[OPT_DISABLE_PASS];
@@ -112,35 +162,89 @@ bool pipeline_graph(Pipeline *p)
     return ok;
 }
 
+static Module *lower_for(Pipeline *p, const Row *row)
+{
+    const LowerOptions o = {.row = row->name, .batch = 1, .type = p->type};
+    return lower_graph(p->cx, p->cx->perm, p->graph, &o);
+}
+
 bool pipeline_lower(Pipeline *p)
 {
-    const LowerOptions o = {.row = p->pass_cx.row->name, .batch = 1, .type = p->type};
     progress("lowering");
-    p->module = lower_graph(p->cx, p->cx->perm, p->graph, &o);
+    p->module = lower_for(p, p->row[0]);
     bool ok = p->module && module_verify(p->cx, p->module);
     arena_reset(p->cx->temp);
     return ok;
 }
 
-static bool pass_on_kernels(Pipeline *p, const PassDef *pass)
+static bool pass_on_kernels(Pipeline *p, const PassDef *pass, const Module *m, const Row *row)
+{
+    PassCx pass_cx = p->pass_cx;
+    bool ok = true;
+    pass_cx.row = row;
+    for (int i = 0; ok && i < m->n_steps; i++)
+        ok = no_errors(p, pass_run_kernel(&pass_cx, &p->run, pass, m->step[i].kernel));
+    return ok;
+}
+
+static bool kernel_passes(Pipeline *p, const Module *m, const Row *row)
 {
     bool ok = true;
-    for (int i = 0; ok && i < p->module->n_steps; i++)
-        ok = no_errors(p, pass_run_kernel(&p->pass_cx, &p->run, pass, p->module->step[i].kernel));
+    for (int i = 0; ok && i < p->n_passes; i++) {
+        if (p->pass[i]->level != LEVEL_KERNEL)
+            continue;
+        progress("%s", p->pass[i]->name);
+        ok = pass_on_kernels(p, p->pass[i], m, row);
+    }
     return ok;
+}
+
+/* Weights lie as the first row's kernel reads them: its storage map, written out. */
+static void share_layouts(const Kernel *first, Kernel *k)
+{
+    for (int i = 0; i < k->n_buffers; i++) {
+        const Buffer *from = first->buffer[i];
+        Buffer *b = k->buffer[i];
+        if (b->kind != BUF_WEIGHT)
+            continue;
+        memcpy(b->dim, from->dim, sizeof b->dim);
+        memcpy(b->storage, from->storage, sizeof b->storage);
+        b->n_storage = from->n_storage;
+        for (int d = 0; d < b->rank && from->n_storage == 0; d++)
+            b->storage[b->n_storage++] = (StorageDim){d, b->dim[d].lo, 1, 0};
+    }
+}
+
+/* The kernels for another row, from the same nests. */
+static bool more_kernels(Pipeline *p, const Row *row)
+{
+    Module *m = p->module, *other = lower_for(p, row);
+    arena_reset(p->cx->temp);
+    if (!other)
+        return false;
+    for (int i = 0; i < m->n_steps; i++) {
+        Kernel *k = other->step[i].kernel;
+        share_layouts(m->step[i].kernel, k);
+        k->name = arena_printf(p->cx->perm, "%s.%s", k->name, row->name);
+    }
+    if (!kernel_passes(p, other, row))
+        return false;
+    for (int i = 0; i < m->n_steps; i++)
+        m->step[i].more[m->n_more] = other->step[i].kernel;
+    m->more_row[m->n_more++] = row->name;
+    return true;
 }
 
 bool pipeline_module(Pipeline *p)
 {
-    bool ok = true;
+    bool ok = kernel_passes(p, p->module, p->row[0]);
+    for (int i = 1; ok && i < p->n_rows; i++)
+        ok = more_kernels(p, p->row[i]);
     for (int i = 0; ok && i < p->n_passes; i++) {
-        const PassDef *pass = p->pass[i];
-        if (pass->level == LEVEL_GRAPH)
+        if (p->pass[i]->level != LEVEL_MODULE)
             continue;
-        progress("%s", pass->name);
-        ok = pass->level == LEVEL_KERNEL
-                 ? pass_on_kernels(p, pass)
-                 : no_errors(p, pass_run_module(&p->pass_cx, &p->run, pass, p->module));
+        progress("%s", p->pass[i]->name);
+        ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], p->module));
     }
     return ok;
 }
@@ -182,7 +286,8 @@ static void disable_optional(Pipeline *p)
 bool pipeline_reference(Pipeline *p, Pipeline *reference)
 {
     Graph *g = p->graph;
-    *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g};
+    *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
+                            .row = {&row_scalar}, .n_rows = 1};
     reference->pass_cx.row = &row_scalar;
     reference->pass_cx.remarks = false;
     all_passes(reference);

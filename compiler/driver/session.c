@@ -76,14 +76,8 @@ static bool check_status(Session *s, const char *what, n2c_status status)
 {
     if (status == N2C_OK)
         return true;
-    if (status == N2C_NO_CPU) {
-        diag_error(s->cx->diags, NO_PLACE, "E0116", "this CPU lacks the instruction set %s",
-                   s->module->row);
-        diag_help(s->cx->diags, "use --isa=scalar");
-    } else {
-        diag_error(s->cx->diags, NO_PLACE, "E0964",
-                   "internal error: %s of the generated code gave status %d", what, (int)status);
-    }
+    diag_error(s->cx->diags, NO_PLACE, "E0964",
+               "internal error: %s of the generated code gave status %d", what, (int)status);
     return false;
 }
 
@@ -121,7 +115,12 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
                          option_text(o, OPT_CFLAGS, NULL));
     s->arena = make_arena(cx, p->module->arena_bytes);
-    return s->cc && map_blob(s, files.path[2], files.bytes[2]) && bind(s);
+    if (option_count(o, OPT_THREADS, 1) != 1)
+        s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
+    if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))
+        return false;
+    s->model.isa = (uint32_t)p->used_row + 1;
+    return true;
 }
 
 static void remove_folder(const char *folder)
@@ -165,11 +164,18 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o)
 
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec)
 {
-    return check_status(s, "run", s->run(&s->model, io, batch, s->arena, exec));
+    n2c_exec with = n2c_pool_exec(s->pool);
+    if (exec) {
+        with.on_step = exec->on_step;
+        with.user = exec->user;
+    }
+    return check_status(s, "run", s->run(&s->model, io, batch, s->arena, &with));
 }
 
 void session_close(Session *s)
 {
+    n2c_pool_destroy(s->pool);
+    s->pool = NULL;
     if (s->cc)
         cc_unload(s->cc);
     file_unmap(s->blob);

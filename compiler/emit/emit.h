@@ -9,6 +9,8 @@
 
 /* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`. */
 bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row);     /* its name */
+bool emit_is_parallel(const Kernel *k);     /* its first parameter is const n2c_exec *exec */
 /* What a C file with kernels alone begins with: pragmas, headers, the row's helpers. */
 void emit_c_prelude(Str *out, const Row *row, ScalarType type);
 
@@ -21,7 +23,8 @@ typedef struct EmitOptions {
     const char *base_name;         /* "alexnet_gen": names of the files in comments */
     const char *command;           /* options in the first lines, no paths */
     const char *version;
-    const Row *row;
+    const Row *const *row;         /* the module's, the best one first */
+    int n_rows;
 } EmitOptions;
 
 bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out);
@@ -85,10 +88,12 @@ typedef struct EmitFile {          /* what the writers of .c, .h and .json share
 } EmitFile;
 
 /* Adds text with $n prefix, $N upper-case prefix, $F base name of files, $V version, $C command,
- * $R row. */
+ * $R rows. */
 void emit_text(const EmitFile *f, Str *out, const char *text);
 const char *emit_kind(const Value *v);                     /* "input" "weight" ... */
 const char *emit_io_type(const EmitFile *f, const Value *v);
+/* #if and #endif around what only compilers for this row understand. */
+void emit_condition(Str *out, const Row *row, bool begin);
 int64_t step_weight_bytes(const Step *s);
 int step_output(const Step *s);                            /* its last output argument, or -1 */
 void emit_header(const EmitFile *f, Str *out);
@@ -103,6 +108,7 @@ typedef struct EmitC {             /* one kernel being printed */
     Map *taken;
     Str before;                    /* declarations an expression needs before its statement */
     int indent;
+    int tasks;                     /* parallel loops so far */
     bool failed;
 } EmitC;
 

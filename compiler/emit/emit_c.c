@@ -10,8 +10,13 @@
  *         }
  *     }
  *
+ * A parallel loop of the kernel's own body becomes a function of its iteration's number and of a
+ * struct with the buffers, which n2c_for calls, on this thread or on several:
+ *     struct conv1_avx512_args { const float *x; ... };
+ *     static void conv1_avx512_task1(void *ctx, size_t task) { ... }
+ *
  * contract: the kernel is physical (apply-layout has run) and has no vector or unrolled loops
- * left; anything else is an internal error. Parallel loops that were not outlined run serially.
+ * left; anything else is an internal error. A parallel loop within another loop runs serially.
  */
 #include "emit/emit.h"
 
@@ -65,8 +70,19 @@ static void emit_before(EmitC *e)
 
 static void emit_body(EmitC *e, Body body);
 
+static bool is_task(const Stmt *s)
+{
+    return s->kind == STMT_FOR && s->loop == LOOP_PARALLEL;
+}
+
 static void emit_for(EmitC *e, const Stmt *s)
 {
+    if (is_task(s) && e->tasks >= 0 && e->indent == 1) {
+        emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
+                                  s->var->extent, emit_c_function(e->a, e->kernel, e->row),
+                                  ++e->tasks));
+        return;
+    }
     if (s->loop != LOOP_SERIAL && s->loop != LOOP_PARALLEL) {
         emit_fail(e, "loop %s is still marked %s", s->var->name,
                   s->loop == LOOP_UNROLL ? "unroll" : "vector");
@@ -195,22 +211,93 @@ static void emit_comment(EmitC *e)
     str_add(e->out, " */\n");
 }
 
-static void emit_head(EmitC *e)
+/* "conv1", and "conv1.avx2" where a module has that kernel for several rows: conv1_avx2 */
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row)
+{
+    size_t n = strcspn(k->name, ".");
+    return arena_printf(a, "%.*s_%s", (int)n, k->name, row->name);
+}
+
+bool emit_is_parallel(const Kernel *k)
+{
+    for (const Stmt *s = k->body.first; s; s = s->next)
+        if (is_task(s))
+            return true;
+    return false;
+}
+
+/* "const float *restrict " */
+static const char *pointer_to(EmitC *e, const Buffer *b, const char *restricted)
+{
+    bool read_only = b->kind == BUF_IN || b->kind == BUF_WEIGHT;
+    return arena_printf(e->a, "%s%s *%s", read_only ? "const " : "",
+                        emit_type(e, (Type){b->type, 1}), restricted);
+}
+
+static void emit_head(EmitC *e, const char *name)
 {
     const Kernel *k = e->kernel;
     str_add(e->out, "static ");
     if (*e->row->attribute)
         str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
     Str s = str_new(e->a);
-    str_printf(&s, "void %s_%s(", k->name, e->row->name);
-    for (int i = 0; i < k->n_buffers; i++) {
-        const Buffer *b = k->buffer[i];
-        bool read_only = b->kind == BUF_IN || b->kind == BUF_WEIGHT;
-        str_printf(&s, "%s%s%s *restrict %s", i ? ", " : "", read_only ? "const " : "",
-                   emit_type(e, (Type){b->type, 1}), c_name_take(e->a, e->taken, b, b->name));
-    }
+    str_printf(&s, "void %s(%s", name, emit_is_parallel(k) ? "const n2c_exec *exec, " : "");
+    for (int i = 0; i < k->n_buffers; i++)
+        str_printf(&s, "%s%s%s", i ? ", " : "", pointer_to(e, k->buffer[i], "restrict "),
+                   c_name_of(e->a, e->taken, k->buffer[i], k->buffer[i]->name));
     str_add(&s, ")");
     emit_line(e, s.data);
+}
+
+static void emit_args(EmitC *e, const char *name)
+{
+    str_printf(e->out, "struct %s_args {\n", name);
+    for (int i = 0; i < e->kernel->n_buffers; i++) {
+        const Buffer *b = e->kernel->buffer[i];
+        str_printf(e->out, "    %s%s;\n", pointer_to(e, b, ""),
+                   c_name_of(e->a, e->taken, b, b->name));
+    }
+    str_add(e->out, "};\n");
+}
+
+static void emit_task(EmitC *e, const char *name, const Stmt *loop, int number)
+{
+    str_add(e->out, "static ");
+    if (*e->row->attribute)
+        str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
+    str_printf(e->out, "void %s_task%d(void *ctx, size_t task)\n{\n", name, number);
+    e->indent = 1;
+    emit_line(e, arena_printf(e->a, "const struct %s_args *const args = (const struct %s_args *)"
+                              "ctx;", name, name));
+    for (int i = 0; i < e->kernel->n_buffers; i++) {
+        const Buffer *b = e->kernel->buffer[i];
+        const char *field = c_name_of(e->a, e->taken, b, b->name);
+        if (body_uses(loop->body, b))
+            emit_line(e, arena_printf(e->a, "%s%s = args->%s;",
+                                      pointer_to(e, b, "restrict const "), field, field));
+    }
+    emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = (ptrdiff_t)task;",
+                              c_name_take(e->a, e->taken, loop->var, loop->var->name)));
+    emit_body(e, loop->body);
+    c_name_free(e->a, e->taken, loop->var, loop->var->name);
+    str_add(e->out, "}\n");
+}
+
+static void emit_tasks(EmitC *e, const char *name)
+{
+    static const char *const own[] = {"exec", "ctx", "task", "args"};
+    int number = 0;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        c_name_take(e->a, e->taken, own[i], own[i]);
+    for (int i = 0; i < e->kernel->n_buffers; i++)
+        c_name_take(e->a, e->taken, e->kernel->buffer[i], e->kernel->buffer[i]->name);
+    if (emit_is_parallel(e->kernel))
+        emit_args(e, name);
+    e->tasks = -1;                             /* loops in a task are serial */
+    for (const Stmt *s = e->kernel->body.first; s; s = s->next)
+        if (is_task(s))
+            emit_task(e, name, s, ++number);
+    e->tasks = 0;
 }
 
 bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
@@ -220,14 +307,24 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
     e.before = str_new(e.a);
     if (!k->physical)
         emit_fail(&e, "its accesses are still logical (apply-layout has not run)");
-    if (!c_is_identifier(k->name))
+    if (!c_is_identifier(arena_strndup(e.a, k->name, strcspn(k->name, "."))))
         emit_fail(&e, "its name is no C identifier");
     if (e.failed)
         return false;
+    const char *name = emit_c_function(e.a, k, row);
     emit_comment(&e);
-    emit_head(&e);
+    emit_tasks(&e, name);
+    e.indent = 0;
+    emit_head(&e, name);
     str_add(out, "{\n");
     e.indent = 1;
+    if (emit_is_parallel(k)) {
+        Str list = str_new(e.a);
+        for (int i = 0; i < k->n_buffers; i++)
+            str_printf(&list, "%s%s", i ? ", " : "",
+                       c_name_of(e.a, e.taken, k->buffer[i], k->buffer[i]->name));
+        emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s};", name, list.data));
+    }
     emit_body(&e, k->body);
     str_add(out, "}\n");
     return !e.failed;

@@ -63,7 +63,7 @@ static void add_summary(const EmitFile *f, Str *out)
               " * $F.c, $F.h and $F.n2w (the weights) belong together; weights of another\n"
               " * model or of other options are refused. $F.json describes layers and memory.\n"
               " * Build: cc -O2 -c $F.c, with net2c_rt.h on the include path. No other\n"
-              " * options are needed; C99, C11 or C++, gcc or clang. Instruction set: $R.\n"
+              " * options are needed; C99, C11 or C++, gcc or clang. Instruction sets: $R.\n"
               " *\n"
               " * Inputs and outputs, row-major, N items:\n");
     for (int i = 0; i < f->n_io; i++) {
@@ -133,6 +133,8 @@ static void add_contract(const EmitFile *f, Str *out)
               " *   The floating-point environment is never touched. Stack: $N_STACK_BYTES.\n"
               " * - A bound model never changes and may be shared by any number of threads; each\n"
               " *   call running at the same time needs an arena of its own.\n"
+              " * - A call computes on its own thread, and on others through exec->parallel_for,\n"
+              " *   for instance of n2c_pool_exec: the same bits on any number of threads.\n"
               " * - run computes any number of items from $N_MAX_BATCH on, that many at a time.\n"
               " *   Its results do not depend on an item's position, nor on other items.\n"
               " * - run can fail only by its arguments (N2C_BAD_ARGUMENT) or when on_step of exec\n"
@@ -142,6 +144,31 @@ static void add_contract(const EmitFile *f, Str *out)
               " * - weights and arena are 64-byte aligned, inputs and outputs by their type.\n"
               " * The generated code belongs to whoever generated it, without any condition.\n"
               " */\n");
+}
+
+/* Numbers of the instruction sets, and how one is chosen. */
+static void add_isa(const EmitFile *f, Str *out)
+{
+    emit_text(f, out,
+              "/* Uses the instruction set $N_ISA_... if the CPU has it, else returns 0. bind\n"
+              " * chooses the first that it has; others are for tests. Not while run runs. */\n"
+              "N2C_INLINE int $n_use_isa($n_model *m, uint32_t isa)\n"
+              "{\n"
+              "    const unsigned cpu = n2c_cpu_features();\n"
+              "    int has = 0;\n"
+              "    (void)cpu;\n"
+              "    switch (isa) {\n");
+    for (int i = 0; i < f->o->n_rows; i++) {
+        const Row *row = f->o->row[i];
+        const char *test = *row->cpu_name ? arena_printf(f->cx->temp, "(cpu & %s) != 0",
+                                                         row->cpu_name) : "1";
+        emit_condition(out, row, true);
+        emit_text(f, out, arena_printf(f->cx->temp, "    case $N_ISA_%s: has = %s; break;\n",
+                                       c_upper(f->cx->temp, row->name), test));
+        emit_condition(out, row, false);
+    }
+    emit_text(f, out, "    default: break;\n    }\n"
+                      "    if (has)\n        m->isa = isa;\n    return has;\n}\n\n");
 }
 
 static void add_macros(const EmitFile *f, Str *out)
@@ -162,6 +189,10 @@ static void add_macros(const EmitFile *f, Str *out)
                                    "#define $N_ARENA_ALIGN ((size_t)64u)\n"
                                    "#define $N_STACK_BYTES ((size_t)%" PRId64 "u)\n",
                                    f->weights_bytes, f->m->arena_bytes, f->stack_bytes));
+    str_add(out, "/* instruction sets in this file, the best one first */\n");
+    for (int i = 0; i < f->o->n_rows; i++)
+        emit_text(f, out, arena_printf(f->cx->temp, "#define $N_ISA_%s %du\n",
+                                       c_upper(f->cx->temp, f->o->row[i]->name), i + 1));
 }
 
 void emit_header(const EmitFile *f, Str *out)
@@ -174,7 +205,7 @@ void emit_header(const EmitFile *f, Str *out)
               "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
               "typedef struct $n_model {\n"
               "    const void *weights;    /* the caller's, for as long as the model is used */\n"
-              "    uint32_t isa;           /* number of the instruction set in use */\n"
+              "    uint32_t isa;           /* the instruction set in use, $N_ISA_... */\n"
               "} $n_model;\n\n"
               "typedef struct $n_io {\n");
     for (int i = 0; i < f->n_io; i++)
@@ -192,6 +223,7 @@ void emit_header(const EmitFile *f, Str *out)
               "/* Reads the whole weights: N2C_OK, or N2C_BAD_CHECKSUM if a bit has changed. */\n"
               "n2c_status $n_check(const $n_model *m);\n"
               "/* Names, shapes, layers, versions. */\n"
-              "const n2c_info *$n_info(void);\n\n"
-              "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+              "const n2c_info *$n_info(void);\n\n");
+    add_isa(f, out);
+    str_add(out, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }

@@ -50,6 +50,17 @@ static void add_values(const EmitFile *f, Str *out)
     str_add(out, "  ],\n");
 }
 
+/* The schedules of further rows, by name. */
+static void add_more(const EmitFile *f, Str *out, const Step *s)
+{
+    str_add(out, ", \"more\": {");
+    for (int row = 1; row <= f->m->n_more; row++) {
+        str_add(out, row > 1 ? ",\n       " : "\n       ");
+        add_key_string(out, f->o->row[row]->name, step_kernel(s, row)->schedule);
+    }
+    str_add(out, "}");
+}
+
 static void add_steps(const EmitFile *f, Str *out)
 {
     str_add(out, "  \"steps\": [\n");
@@ -64,6 +75,8 @@ static void add_steps(const EmitFile *f, Str *out)
         add_key_string(out, "schedule", k->schedule);
         str_add(out, ", ");
         add_key_string(out, "why", k->why);
+        if (f->m->n_more > 0)
+            add_more(f, out, s);
         str_printf(out, ",\n     \"macs\": %" PRId64 ", \"flops\": %" PRId64
                         ", \"weight_bytes\": %" PRId64 ", \"arguments\": [",
                    k->macs, k->flops, step_weight_bytes(s));
@@ -108,7 +121,10 @@ void emit_json(const EmitFile *f, Str *out)
     str_add(out, ",\n  ");
     add_key_string(out, "options", f->o->command);
     str_add(out, ",\n  ");
-    add_key_string(out, "isa", f->o->row->name);
+    Str rows = str_new(f->cx->temp);
+    for (int i = 0; i < f->o->n_rows; i++)
+        str_printf(&rows, "%s%s", i ? "," : "", f->o->row[i]->name);
+    add_key_string(out, "isa", rows.data);
     str_printf(out, ",\n  \"batch\": %" PRId64 ",\n  \"model_hash\": \"%016" PRIx64 "\",\n",
                f->m->batch, f->model_hash);
     str_printf(out, "  \"weights_bytes\": %" PRId64 ",\n  \"weights_body_offset\": %" PRId64

@@ -19,6 +19,8 @@
 
 #define MAX_DIMS 10      /* dimensions of a buffer, logical or physical */
 #define MAX_COND 8       /* conditions of one if */
+#define MAX_ROWS 8       /* target rows of a module */
+#define MAX_STEP_ARGS (2 * MAX_DIMS)     /* arguments of one step */
 
 /* ---- types ------------------------------------------------------------------------------ */
 typedef enum { TYPE_F32, TYPE_F64, TYPE_I32 } ScalarType;
@@ -28,6 +30,7 @@ typedef struct Type {
     int lanes;                       /* 1: a scalar */
 } Type;
 
+bool type_equal(Type x, Type y);
 size_t scalar_bytes(ScalarType t);
 const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" */
 
@@ -98,6 +101,9 @@ int buffer_physical(const Buffer *b, int64_t extent[MAX_DIMS]);
 /* How many indices an access has: rank, or in a physical kernel the physical dimensions. Buffers
  * keep their logical dims and storage map after apply-layout; locals are the same either way. */
 int buffer_indices(const Buffer *b, bool physical);
+/* The legal values of index i of an access to that many lanes, in a kernel physical or not. */
+void buffer_bounds(const Buffer *b, bool physical, int i, int lanes, int64_t *first,
+                   int64_t *last);
 int64_t buffer_elements(const Buffer *b);        /* product of the physical extents */
 int64_t buffer_bytes(const Buffer *b);
 bool buffer_same_layout(const Buffer *a, const Buffer *b);
@@ -242,14 +248,17 @@ typedef struct Value {
 } Value;
 
 typedef struct Step {                 /* one call, in execution order */
-    Kernel *kernel;
-    Value *arg[MAX_DIMS * 2];         /* parallel to kernel->buffer */
+    Kernel *kernel;                   /* for the module's first row */
+    Kernel *more[MAX_ROWS - 1];       /* for its other rows, called "conv1.ROW": the same buffers */
+    Value *arg[MAX_STEP_ARGS];        /* parallel to kernel->buffer */
 } Step;
 
 typedef struct Module {
     Arena *arena;
     const char *name;                 /* prefix of public symbols */
-    const char *row;                  /* target row it is being built for */
+    const char *row;                  /* target row it is being built for, or NULL */
+    const char *more_row[MAX_ROWS - 1];   /* further rows, in the same layouts */
+    int n_more;
     int64_t batch;
     ScalarType type;
     Value **value;
@@ -259,6 +268,8 @@ typedef struct Module {
     int64_t arena_bytes, blob_bytes;  /* 0 until planned */
     int64_t arena_lower_bound;        /* max over steps of live bytes */
 } Module;
+
+int value_number(const Module *m, const Value *v);      /* its place in m->value; -1: absent */
 
 /* ---- building: cursor style, used by naive nests ------------------------------------------- */
 typedef struct Builder {
@@ -272,7 +283,6 @@ const Var *build_for(Builder *b, const char *name, int64_t extent);
 void build_if(Builder *b, const Cond *c, int n);
 void build_end(Builder *b, int levels);          /* close that many for/if */
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e);   /* rank indices */
-void build_note(Builder *b, const char *text);
 Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent);
 Buffer *kernel_buffer(const Kernel *k, const char *name);       /* NULL if absent */
 
@@ -289,9 +299,12 @@ void body_subst(Arena *a, Body *b, const Var *v, Index by);
 /* Give each let, var and local of a kernel, and each loop within another, a spelling of its own
  * (acc, acc_1, ...): for passes that put copies side by side. Fresh Vars and Names throughout. */
 void kernel_unique_names(Kernel *k);
+/* What a step calls on row number `row` of its module. */
+Kernel *step_kernel(const Step *s, int row);
 /* Visit all statements, outer before inner. */
 typedef void (*StmtVisit)(void *user, Stmt *s);
 void body_visit(Body b, StmtVisit f, void *user);
+bool body_uses(Body b, const Buffer *buffer);     /* loads or stores an element of it */
 /* Visit all expressions of a statement (not of statements nested in it), args before users. */
 typedef void (*ExprVisit)(void *user, const Expr *e);
 void stmt_visit_exprs(const Stmt *s, ExprVisit f, void *user);

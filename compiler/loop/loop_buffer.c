@@ -6,7 +6,7 @@
  * contract: sizes of any buffer are defined, saturated at INT64_MAX on overflow; whether the
  * storage map fits the dimensions is loop_verify's business.
  */
-#include "loop/loop.h"
+#include "loop/loop_text.h"
 
 size_t scalar_bytes(ScalarType t)
 {
@@ -15,12 +15,12 @@ size_t scalar_bytes(ScalarType t)
 
 const char *scalar_name(ScalarType t)
 {
-    switch (t) {
-    case TYPE_F32: return "f32";
-    case TYPE_F64: return "f64";
-    case TYPE_I32: return "i32";
-    }
-    return "?";
+    return SCALAR_WORD[t];
+}
+
+bool type_equal(Type x, Type y)
+{
+    return x.scalar == y.scalar && x.lanes == y.lanes;
 }
 
 /* A block (mod) always has its full length, so that a vector of it can be read and written. */
@@ -49,6 +49,18 @@ int buffer_physical(const Buffer *b, int64_t extent[MAX_DIMS])
 int buffer_indices(const Buffer *b, bool physical)
 {
     return physical && b->kind != BUF_LOCAL && b->n_storage > 0 ? b->n_storage : b->rank;
+}
+
+void buffer_bounds(const Buffer *b, bool physical, int i, int lanes, int64_t *first, int64_t *last)
+{
+    bool by_place = physical && b->kind != BUF_LOCAL;
+    int64_t extent[MAX_DIMS];
+
+    buffer_physical(b, extent);
+    *first = by_place ? 0 : -b->dim[i].lo;
+    *last = by_place ? extent[i] - 1 : b->dim[i].extent + b->dim[i].hi - 1;
+    if (i == buffer_indices(b, physical) - 1 && b->lanes == 1)
+        *last -= lanes - 1;
 }
 
 int64_t buffer_elements(const Buffer *b)

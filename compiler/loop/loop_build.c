@@ -21,38 +21,32 @@ static Body **build_top(Builder *b)
     return &b->at[b->depth < last ? b->depth : last];
 }
 
-static void build_open(Builder *b, Body *body)
-{
-    b->depth++;
-    *build_top(b) = body;
-}
-
-static void build_add(Builder *b, Stmt *s)
+static void build_nest(Builder *b, Stmt *s)
 {
     body_add(*build_top(b), s);
+    b->depth++;
+    *build_top(b) = &s->body;
 }
 
 const Var *build_for(Builder *b, const char *name, int64_t extent)
 {
     Var *v = NEW(b->arena, Var);
-    Stmt *s = stmt_for(b->arena, v, LOOP_SERIAL);
 
-    v->name = arena_strdup(b->arena, name);
-    v->extent = extent;
-    build_add(b, s);
-    build_open(b, &s->body);
+    *v = (Var){arena_strdup(b->arena, name), extent};
+    build_nest(b, stmt_for(b->arena, v, LOOP_SERIAL));
     return v;
 }
 
 void build_if(Builder *b, const Cond *c, int n)
 {
-    if (n == 0) {
-        build_open(b, *build_top(b));
-        return;
+    Body *here = *build_top(b);
+
+    if (n > 0) {
+        build_nest(b, stmt_if(b->arena, c, n));
+    } else {
+        b->depth++;
+        *build_top(b) = here;
     }
-    Stmt *s = stmt_if(b->arena, c, n);
-    build_add(b, s);
-    build_open(b, &s->body);
 }
 
 void build_end(Builder *b, int levels)
@@ -62,34 +56,29 @@ void build_end(Builder *b, int levels)
 
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e)
 {
-    build_add(b, stmt_store(b->arena, buf, index, buf->rank, e));
-}
-
-void build_note(Builder *b, const char *text)
-{
-    build_add(b, stmt_note(b->arena, text));
+    body_add(*build_top(b), stmt_store(b->arena, buf, index, buf->rank, e));
 }
 
 /* `name`, or name_1, name_2, ... where a kernel of several layers has one already. */
 Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent)
 {
     Buffer *s = NEW(k->arena, Buffer);
-    Buffer **grown = NEW_ARRAY(k->arena, Buffer *, k->n_buffers + 1);
+    size_t n = (size_t)k->n_buffers, cap = n;
 
+    *s = (Buffer){.kind = BUF_SCRATCH, .type = t, .lanes = 1, .rank = rank};
     s->name = arena_strdup(k->arena, name);
     for (int i = 1; kernel_buffer(k, s->name) != NULL; i++)
         s->name = arena_printf(k->arena, "%s_%d", name, i);
-    s->kind = BUF_SCRATCH;
-    s->type = t;
-    s->lanes = 1;
-    s->rank = rank;
     for (int i = 0; i < rank; i++)
         s->dim[i].extent = extent[i];
-    for (int i = 0; i < k->n_buffers; i++)
-        grown[i] = k->buffer[i];
-    grown[k->n_buffers++] = s;
-    k->buffer = grown;
+    k->buffer = arena_grow(k->arena, k->buffer, n, n + 1, &cap, sizeof(Buffer *));
+    k->buffer[k->n_buffers++] = s;
     return s;
+}
+
+Kernel *step_kernel(const Step *s, int row)
+{
+    return row == 0 ? s->kernel : s->more[row - 1];
 }
 
 Buffer *kernel_buffer(const Kernel *k, const char *name)

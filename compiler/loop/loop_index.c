@@ -122,16 +122,8 @@ int64_t index_coef(Index x, const Var *v)
 Index index_subst(Arena *a, Index x, const Var *v, Index by)
 {
     int64_t coef = index_coef(x, v);
+    Index rest = index_sub(a, x, index_scale(a, index_var(a, v), coef));
 
-    if (coef == 0)
-        return x;
-    Index rest = {x.c, 0, NULL};
-    Term *terms = NEW_ARRAY(a, Term, x.n);
-    for (int i = 0; i < x.n; i++) {
-        if (x.term[i].var != v)
-            terms[rest.n++] = x.term[i];
-    }
-    rest.term = terms;
     return index_combine(a, rest, by, coef);
 }
 

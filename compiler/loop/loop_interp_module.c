@@ -12,10 +12,7 @@
 
 static void *memory_new(Cx *cx, int64_t bytes)
 {
-    void *p = arena_alloc(cx->temp, (size_t)bytes);
-
-    memset(p, 0xff, (size_t)bytes);
-    return p;
+    return memset(arena_alloc(cx->temp, (size_t)bytes), 0xff, (size_t)bytes);
 }
 
 /* Where each value lives, parallel to m->value. */
@@ -48,13 +45,9 @@ bool module_interpret(Cx *cx, const Module *m, const ModuleRun *run)
 
     for (int i = 0; i < m->n_steps; i++) {
         const Step *s = &m->step[i];
-        void *arg[sizeof s->arg / sizeof s->arg[0]] = {NULL};
-        for (int k = 0; k < s->kernel->n_buffers; k++) {
-            for (int v = 0; v < m->n_values; v++) {
-                if (m->value[v] == s->arg[k])
-                    arg[k] = memory[v];
-            }
-        }
+        void *arg[MAX_STEP_ARGS] = {NULL};
+        for (int k = 0; k < s->kernel->n_buffers; k++)
+            arg[k] = memory[value_number(m, s->arg[k])];
         if (!kernel_interpret(cx, s->kernel, arg))
             return false;
         if (run->after != NULL)

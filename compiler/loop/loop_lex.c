@@ -47,30 +47,26 @@ static size_t number_length(const char *text)
     return n;
 }
 
-static Token make_token(const Lexer *x, TokenKind kind, size_t length)
+/* The next `length` bytes are a token. */
+static Token take(Lexer *x, TokenKind kind, size_t length, const char *text)
 {
     Place place = {x->file, x->line, (int)(x->at - x->line_start) + 1, (int)length};
 
-    return (Token){kind, place, ""};
-}
-
-static Token take(Lexer *x, TokenKind kind, size_t length)
-{
-    Token t = make_token(x, kind, length);
-
-    t.text = arena_strndup(x->cx->temp, x->at, length);
     x->at += length;
-    return t;
+    return (Token){kind, place, text};
 }
 
-static Token bad_token(Lexer *x, size_t length, const char *what, const char *remedy)
+static Token take_word(Lexer *x, TokenKind kind, size_t length)
 {
-    Token t = make_token(x, TOKEN_BAD, length);
+    return take(x, kind, length, arena_strndup(x->cx->temp, x->at, length));
+}
+
+static Token take_bad(Lexer *x, size_t length, const char *what, const char *remedy)
+{
+    Token t = take(x, TOKEN_BAD, length, "");
 
     diag_error(x->cx->diags, t.place, "E0501", "%s", what);
-    if (remedy)
-        diag_help(x->cx->diags, "%s", remedy);
-    x->end = x->at;
+    diag_help(x->cx->diags, "%s", remedy);
     return t;
 }
 
@@ -82,33 +78,24 @@ static Token take_comment(Lexer *x)
         from++;
     while (to > from && strchr(" \t\r", x->at[to - 1]))
         to--;
-    Token t = make_token(x, TOKEN_COMMENT, n);
-    t.text = arena_strndup(x->cx->temp, x->at + from, to - from);
-    x->at += n;
-    return t;
-}
-
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
+    return take(x, TOKEN_COMMENT, n, arena_strndup(x->cx->temp, x->at + from, to - from));
 }
 
 /* Decodes \" \\ \xHH at s; the number of bytes read, 0 for anything else. */
 static size_t decode_escape(const char *s, char *out)
 {
+    static const char DIGIT[] = "0123456789abcdef";
+
     if (s[1] == '"' || s[1] == '\\') {
         *out = s[1];
         return 2;
     }
-    int high = s[1] == 'x' ? hex_digit(s[2]) : -1;
-    int low = high >= 0 ? hex_digit(s[3]) : -1;
-    if (low < 0 || (high == 0 && low == 0))
+    const char *high = s[1] == 'x' && s[2] ? strchr(DIGIT, s[2]) : NULL;
+    const char *low = high && s[3] ? strchr(DIGIT, s[3]) : NULL;
+    if (!low)
         return 0;
-    *out = (char)(high * 16 + low);
-    return 4;
+    *out = (char)((high - DIGIT) * 16 + (low - DIGIT));
+    return *out ? 4 : 0;
 }
 
 static Token take_string(Lexer *x)
@@ -120,18 +107,15 @@ static Token take_string(Lexer *x)
         char byte = *c;
         size_t n = byte == '\\' ? decode_escape(c, &byte) : 1;
         if (n == 0)
-            return bad_token(x, (size_t)(c - x->at), "unknown escape in this string",
-                             "the escapes are \\\" \\\\ and \\x with two lower-case digits");
+            return take_bad(x, (size_t)(c - x->at), "unknown escape in this string",
+                            "the escapes are \\\" \\\\ and \\x with two lower-case digits");
         str_char(&s, byte);
         c += n;
     }
     if (*c != '"')
-        return bad_token(x, (size_t)(c - x->at), "this string does not end on its line",
-                         "close it with \"");
-    Token t = make_token(x, TOKEN_STRING, (size_t)(c + 1 - x->at));
-    t.text = s.data;
-    x->at = c + 1;
-    return t;
+        return take_bad(x, (size_t)(c - x->at), "this string does not end on its line",
+                        "close it with \"");
+    return take(x, TOKEN_STRING, (size_t)(c + 1 - x->at), s.data);
 }
 
 static Token take_punct(Lexer *x)
@@ -141,33 +125,29 @@ static Token take_punct(Lexer *x)
 
     for (size_t i = 0; i < sizeof PUNCT / sizeof PUNCT[0]; i++) {
         size_t n = strlen(PUNCT[i]);
-        if (strncmp(x->at, PUNCT[i], n) == 0) {
-            Token t = make_token(x, TOKEN_PUNCT, n);
-            t.text = PUNCT[i];
-            x->at += n;
-            return t;
-        }
+        if (strncmp(x->at, PUNCT[i], n) == 0)
+            return take(x, TOKEN_PUNCT, n, PUNCT[i]);
     }
-    return bad_token(x, 1, "this character has no meaning here",
-                     "names with such characters are written in quotes");
+    return take_bad(x, 1, "this character has no meaning here",
+                    "names with such characters are written in quotes");
 }
 
 Token lex_next(Lexer *x)
 {
-    while (x->at < x->end && strchr(" \t\r\n", *x->at)) {
-        if (*x->at++ == '\n') {
+    for (; x->at < x->end && strchr(" \t\r\n", *x->at); x->at++) {
+        if (*x->at == '\n') {
             x->line++;
-            x->line_start = x->at;
+            x->line_start = x->at + 1;
         }
     }
     if (x->at >= x->end)
-        return make_token(x, TOKEN_END, 0);
+        return take(x, TOKEN_END, 0, "");
     if (*x->at == '#')
         return take_comment(x);
     if (*x->at == '"')
         return take_string(x);
     if (is_digit(*x->at))
-        return take(x, TOKEN_NUMBER, number_length(x->at));
+        return take_word(x, TOKEN_NUMBER, number_length(x->at));
     size_t n = name_length(x->at);
-    return n > 0 ? take(x, TOKEN_NAME, n) : take_punct(x);
+    return n > 0 ? take_word(x, TOKEN_NAME, n) : take_punct(x);
 }

@@ -58,12 +58,30 @@ void body_map_exprs(Arena *a, Body *b, ExprMap f, void *user)
     }
 }
 
+static bool expr_uses(const Expr *e, const Buffer *b)
+{
+    bool uses = e->kind == EXPR_LOAD && e->buffer == b;
+
+    for (int i = 0; !uses && i < expr_args(e); i++)
+        uses = expr_uses(e->arg[i], b);
+    return uses;
+}
+
+bool body_uses(Body body, const Buffer *b)
+{
+    bool uses = false;
+
+    for (const Stmt *s = body.first; s != NULL && !uses; s = s->next)
+        uses = (s->kind == STMT_STORE && s->buffer == b)
+            || (s->expr != NULL && expr_uses(s->expr, b)) || body_uses(s->body, b);
+    return uses;
+}
+
 /* ---- renaming: what a copied or substituted body has instead of a variable, name or local */
 typedef struct Rename {
     const void *from;                /* a Var, Name or Buffer */
     Index by;                        /* instead of a Var */
-    const Name *name;                /* instead of a Name */
-    Buffer *local;                   /* instead of a Buffer */
+    void *to;                        /* instead of a Name or Buffer */
     const struct Rename *next;       /* from inner to outer */
 } Rename;
 
@@ -91,11 +109,12 @@ static void rename_add(RenameCx *cx, Rename rename)
     cx->renames = r;
 }
 
-static Buffer *buffer_rename(const RenameCx *cx, Buffer *b)
+/* What stands for a Name or Buffer, or NULL for NULL. */
+static void *renamed(const RenameCx *cx, const void *from)
 {
-    const Rename *r = rename_find(cx, b);
+    const Rename *r = from != NULL ? rename_find(cx, from) : NULL;
 
-    return r != NULL ? r->local : b;
+    return r != NULL ? r->to : (void *)(uintptr_t)from;
 }
 
 /* All variables at once: what replaces one variable may mention another that is replaced. */
@@ -119,41 +138,31 @@ static Index index_rename(const RenameCx *cx, Index x)
 /* The renamed indices, or the old array when none changes. */
 static const Index *indices_rename(const RenameCx *cx, const Index *index, int n)
 {
-    Index *copy = NULL;
+    Index *copy = NEW_ARRAY(cx->arena, Index, n);
+    bool changed = false;
 
     for (int i = 0; i < n; i++) {
-        Index x = index_rename(cx, index[i]);
-        if (copy == NULL && x.term == index[i].term && x.c == index[i].c)
-            continue;
-        if (copy == NULL) {
-            copy = NEW_ARRAY(cx->arena, Index, n);
-            for (int k = 0; k < n; k++)
-                copy[k] = index[k];
-        }
-        copy[i] = x;
+        copy[i] = index_rename(cx, index[i]);
+        changed |= copy[i].term != index[i].term;
     }
-    return copy != NULL ? copy : index;
+    return changed ? copy : index;
 }
 
 static const Expr *expr_rename(void *user, const Expr *e)
 {
     const RenameCx *cx = user;
+    Expr copy = *e;
 
-    if (e->kind == EXPR_NAME) {
-        const Rename *r = rename_find(cx, e->name);
-        return r != NULL ? expr_name(cx->arena, r->name) : NULL;
-    }
-    if (e->kind != EXPR_LOAD)
+    if (e->kind != EXPR_NAME && e->kind != EXPR_LOAD)
         return NULL;
-    Buffer *buffer = buffer_rename(cx, e->buffer);
-    const Index *index = indices_rename(cx, e->index, e->n_index);
-    if (buffer == e->buffer && index == e->index)
+    copy.name = renamed(cx, e->name);
+    copy.buffer = renamed(cx, e->buffer);
+    copy.index = indices_rename(cx, e->index, e->n_index);
+    if (copy.name == e->name && copy.buffer == e->buffer && copy.index == e->index)
         return NULL;
-    Expr *copy = NEW(cx->arena, Expr);
-    *copy = *e;
-    copy->buffer = buffer;
-    copy->index = index;
-    return copy;
+    Expr *made = NEW(cx->arena, Expr);
+    *made = copy;
+    return made;
 }
 
 /* Rename what a statement uses; what it defines is the caller's. */
@@ -164,11 +173,8 @@ static void stmt_rename(RenameCx *cx, Stmt *s)
     s->index = indices_rename(cx, s->index, s->n_index);
     for (int i = 0; i < s->n_cond; i++)
         s->cond[i].index = index_rename(cx, s->cond[i].index);
-    if (s->kind == STMT_STORE)
-        s->buffer = buffer_rename(cx, s->buffer);
-    const Rename *r = s->kind == STMT_SET ? rename_find(cx, s->name) : NULL;
-    if (r != NULL)
-        s->name = r->name;
+    s->buffer = renamed(cx, s->buffer);
+    s->name = renamed(cx, s->name);
 }
 
 /* Loops beside each other may share a spelling, nested ones may not. */
@@ -212,13 +218,13 @@ static void stmt_redefine(RenameCx *cx, Stmt *s)
         Name *n = NEW(cx->arena, Name);
         *n = *s->name;
         n->name = name_spell(cx, n->name, false);
-        rename_add(cx, (Rename){.from = s->name, .name = n});
+        rename_add(cx, (Rename){.from = s->name, .to = n});
         s->name = n;
     } else if (s->kind == STMT_LOCAL) {
         Buffer *b = NEW(cx->arena, Buffer);
         *b = *s->buffer;
         b->name = name_spell(cx, b->name, false);
-        rename_add(cx, (Rename){.from = s->buffer, .local = b});
+        rename_add(cx, (Rename){.from = s->buffer, .to = b});
         s->buffer = b;
     }
 }

@@ -6,6 +6,8 @@
  *   value output y: f32[1, 8];
  *   kernel relu(in x: f32[1, 8], out y: f32[1, 8]) { ... }
  *   call relu(x, y);
+ * A module for several rows, row "avx512", "avx2", has a kernel relu.avx2 too, which the same call
+ * stands for.
  *
  * Contract: names are defined before they are used, once; each kernel is called, since a module
  * holds kernels only through its steps. Whether arguments fit is module_verify's business. The
@@ -16,235 +18,208 @@
 #include "loop/loop_text.h"
 
 #define MAX_BYTES ((int64_t)1 << 62)
-#define MAX_CANDIDATES 200     /* names compared for a hint */
-
-typedef struct ParsedKernel {
-    Kernel *kernel;
-    Place place;
-    bool called;
-} ParsedKernel;
 
 typedef struct ModuleParser {
-    Parser *p;
+    Parser p;
     Module *module;
-    Map *kernels;                  /* name -> ParsedKernel */
-    Map *values;                   /* name -> Value */
     size_t cap_values, cap_steps;
 } ModuleParser;
 
-/* ---- head and values --------------------------------------------------------------------- */
-
-static bool parse_module_head(Parser *p, Module *m)
+/* word 13 */
+static int64_t parse_field(Parser *p, const char *word, int64_t max)
 {
-    Type type;
-
-    if (!expect_word(p, "module") || !expect_name(p, "the name of the module", &m->name)
-        || (accept_word(p, "row") && !expect_name(p, "the name of a target row", &m->row)))
-        return false;
-    if (!expect_word(p, "batch") || !expect_int(p, 0, TEXT_MAX_NUMBER, &m->batch)
-        || !expect_word(p, "type"))
-        return false;
-    Place place = p->token.place;
-    if (!expect_type(p, &type))
-        return false;
-    if (type.lanes > 1)
-        return parser_fail(p, place, "E0506", "the type of a module has no lanes");
-    m->type = type.scalar;
-    return expect_word(p, "arena") && expect_int(p, 0, MAX_BYTES, &m->arena_bytes)
-        && expect_word(p, "blob") && expect_int(p, 0, MAX_BYTES, &m->blob_bytes)
-        && expect_word(p, "lower") && expect_int(p, 0, MAX_BYTES, &m->arena_lower_bound)
-        && expect_punct(p, ";");
+    expect(p, word);
+    return parse_int(p, 0, max);
 }
 
+/* "avx512", "avx2" */
+static void parse_rows(Parser *p, Module *m)
+{
+    m->row = parse_name(p, "the name of a target row");
+    while (accept(p, ",") && has_room(p, m->n_more + 1, MAX_ROWS, "rows"))
+        m->more_row[m->n_more++] = parse_name(p, "the name of a target row");
+}
+
+static void parse_module_head(Parser *p, Module *m)
+{
+    expect(p, "module");
+    m->name = parse_name(p, "the name of the module");
+    if (accept(p, "row"))
+        parse_rows(p, m);
+    m->batch = parse_field(p, "batch", TEXT_MAX_NUMBER);
+    expect(p, "type");
+    Place place = p->token.place;
+    Type type = parse_type(p);
+    if (type.lanes > 1)
+        parser_fail(p, place, "E0506", "the type of a module has no lanes");
+    m->type = type.scalar;
+    m->arena_bytes = parse_field(p, "arena", MAX_BYTES);
+    m->blob_bytes = parse_field(p, "blob", MAX_BYTES);
+    m->arena_lower_bound = parse_field(p, "lower", MAX_BYTES);
+    expect(p, ";");
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
+
 /* from [96, 3, 11, 11] */
-static bool parse_source_dims(Parser *p, Value *v)
+static void parse_source_dims(Parser *p, Value *v)
 {
     int n = 0;
 
-    if (!expect_punct(p, "["))
-        return false;
+    expect(p, "[");
     do {
-        if (n == MAX_DIMS)
-            return parser_fail(p, p->token.place, "E0508", "more than %d dimensions", MAX_DIMS);
-        if (!expect_int(p, 1, TEXT_MAX_NUMBER, &v->source_dim[n++]))
-            return false;
-    } while (accept_punct(p, ","));
-    return expect_punct(p, "]");
+        if (!has_room(p, n, MAX_DIMS, "dimensions"))
+            return;
+        v->source_dim[n++] = parse_int(p, 1, TEXT_MAX_NUMBER);
+    } while (accept(p, ","));
+    expect(p, "]");
 }
 
-/* live 3 to 7 */
-static bool parse_lifetime(Parser *p, Value *v)
+/* key "..." from [...] at 0 live 0 to 1; */
+static void parse_value_facts(Parser *p, Value *v)
 {
-    int64_t first = 0, last = 0;
-
-    if (!expect_int(p, 0, INT_MAX, &first) || !expect_word(p, "to")
-        || !expect_int(p, first, INT_MAX, &last))
-        return false;
-    v->first_step = (int)first;
-    v->last_step = (int)last;
-    return true;
+    if (accept(p, "key"))
+        v->key = parse_string(p);
+    if (accept(p, "from"))
+        parse_source_dims(p, v);
+    v->offset = accept(p, "at") ? parse_int(p, 0, MAX_BYTES) : -1;
+    if (accept(p, "live")) {
+        v->first_step = (int)parse_int(p, 0, INT_MAX);
+        expect(p, "to");
+        v->last_step = (int)parse_int(p, v->first_step, INT_MAX);
+    }
+    expect(p, ";");
 }
 
-/* key "..." from [...] at 0 live 0 to 1 */
-static bool parse_value_facts(Parser *p, Value *v)
-{
-    v->offset = -1;
-    return (!accept_word(p, "key") || expect_string(p, &v->key))
-        && (!accept_word(p, "from") || parse_source_dims(p, v))
-        && (!accept_word(p, "at") || expect_int(p, 0, MAX_BYTES, &v->offset))
-        && (!accept_word(p, "live") || parse_lifetime(p, v))
-        && expect_punct(p, ";");
-}
-
-static bool parse_value(ModuleParser *mp)
+static void parse_value(ModuleParser *mp)
 {
     static const BufferKind SHAPE_KIND[5] = {BUF_IN, BUF_OUT, BUF_OUT, BUF_WEIGHT, BUF_SCRATCH};
-    Parser *p = mp->p;
+    Parser *p = &mp->p;
     Module *m = mp->module;
     Value *v = NEW(p->arena, Value);
-    int kind = p->token.kind == TOKEN_NAME ? find_word(p->token.text, VALUE_WORD, 5) : -1;
+    int kind = accept_word(p, VALUE_WORD, 5);
 
-    if (kind < 0)
-        return parser_expected(p, "input, output, activation, weight or scratch");
-    parser_advance(p);
+    if (kind < 0) {
+        parser_expected(p, "input, output, activation, weight or scratch");
+        return;
+    }
     Place place = p->token.place;
     v->kind = (ValueKind)kind;
     v->shape.kind = SHAPE_KIND[kind];
-    if (!expect_name(p, "the name of the value", &v->name) || !expect_punct(p, ":"))
-        return false;
-    v->shape.name = v->name;
-    if (map_get(mp->values, v->name))
-        return parser_fail(p, place, "E0505", "there is already a value '%s'", v->name);
-    map_put(mp->values, v->name, v);
+    v->name = v->shape.name = parse_name(p, "the name of the value");
+    if (!expect(p, ":"))
+        return;
+    symbol_define(p, place, SYMBOL_VALUE, v->name, v);
     size_t n = (size_t)m->n_values++;
     m->value = arena_grow(p->arena, m->value, n, n + 1, &mp->cap_values, sizeof(Value *));
     m->value[n] = v;
-    return parse_shape(p, &v->shape) && parse_value_facts(p, v);
+    parse_shape(p, &v->shape);
+    parse_value_facts(p, v);
 }
 
 /* ---- kernels and calls ------------------------------------------------------------------- */
 
-static bool parse_module_kernel(ModuleParser *mp)
+static void parse_module_kernel(Parser *p)
 {
-    Place place = mp->p->ahead.place;
-    Kernel *k = parse_kernel(mp->p);
+    Place place = p->ahead.place;
+    Kernel *k = parse_kernel(p);
 
-    if (!k)
-        return false;
-    if (map_get(mp->kernels, k->name))
-        return parser_fail(mp->p, place, "E0505", "there is already a kernel '%s'", k->name);
-    ParsedKernel *pk = NEW(mp->p->cx->temp, ParsedKernel);
-    *pk = (ParsedKernel){k, place, false};
-    map_put(mp->kernels, k->name, pk);
-    return true;
+    if (!parser_halted(p))
+        symbol_define(p, place, SYMBOL_KERNEL, k->name, k);
 }
 
-/* The entry that the current token names, which it passes. */
-static void *find_entry(Parser *p, const Map *map, const char *what)
+/* The kernels of the same call for the other rows. */
+static void find_more(Parser *p, const Module *m, Place place, Step *step)
 {
-    const char *candidate[MAX_CANDIDATES];
-    Token t = p->token;
-    int n = 0;
-
-    if (t.kind != TOKEN_NAME && t.kind != TOKEN_STRING) {
-        parser_expected(p, what);
-        return NULL;
+    for (int i = 0; i < m->n_more; i++) {
+        const char *name = arena_printf(p->arena, "%s.%s", step->kernel->name, m->more_row[i]);
+        Symbol *s = scope_find(&p->scope, SYMBOL_KERNEL, name);
+        if (!s) {
+            parser_fail(p, place, "E0504", "there is no kernel '%s'", name);
+            return;
+        }
+        s->used = true;
+        step->more[i] = s->item;
     }
-    void *entry = map_get(map, t.text);
-    if (entry) {
-        parser_advance(p);
-        return entry;
-    }
-    parser_fail(p, t.place, "E0504", "there is no %s '%s'", what, t.text);
-    while ((size_t)n < map_count(map) && n < MAX_CANDIDATES) {
-        candidate[n] = map_key(map, (size_t)n);
-        n++;
-    }
-    const char *nearest = str_nearest(p->cx->temp, t.text, candidate, n);
-    if (nearest)
-        diag_help(p->cx->diags, "did you mean '%s'?", nearest);
-    return NULL;
 }
 
-static bool parse_call_args(ModuleParser *mp, Place place, Step *step)
+static void parse_call_args(Parser *p, Place place, Step *step)
 {
-    Parser *p = mp->p;
     int need = step->kernel->n_buffers, n = 0;
 
-    if (need > MAX_DIMS * 2)
-        return parser_fail(p, place, "E0508", "a kernel with more than %d buffers is not called",
-                           MAX_DIMS * 2);
-    if (!expect_punct(p, "("))
-        return false;
-    while (n < need && !token_is(&p->token, ")")) {
-        if (n > 0 && !expect_punct(p, ","))
-            return false;
-        step->arg[n] = find_entry(p, mp->values, "value");
-        if (!step->arg[n++])
-            return false;
+    if (need > MAX_STEP_ARGS) {
+        parser_fail(p, place, "E0508", "a kernel with more than %d buffers is not called",
+                    MAX_STEP_ARGS);
+        return;
+    }
+    expect(p, "(");
+    while (n < need && !token_is(&p->token, ")") && !parser_halted(p)) {
+        if (n > 0)
+            expect(p, ",");
+        step->arg[n++] = symbol_find(p, SYMBOL_VALUE);
     }
     if (n < need || token_is(&p->token, ","))
-        return parser_fail(p, place, "E0507", "'%s' takes %d values", step->kernel->name, need);
-    return expect_punct(p, ")") && expect_punct(p, ";");
+        parser_fail(p, place, "E0507", "'%s' takes %d values", step->kernel->name, need);
+    expect(p, ")");
+    expect(p, ";");
 }
 
-static bool parse_call_step(ModuleParser *mp)
+static void parse_call_step(ModuleParser *mp)
 {
-    Place place = mp->p->token.place;
+    Parser *p = &mp->p;
     Module *m = mp->module;
-    ParsedKernel *pk = find_entry(mp->p, mp->kernels, "kernel");
-    Step step = {0};
+    Place place = p->token.place;
+    Step step = {.kernel = symbol_find(p, SYMBOL_KERNEL)};
 
-    if (!pk)
-        return false;
-    pk->called = true;
-    step.kernel = pk->kernel;
-    if (!parse_call_args(mp, place, &step))
-        return false;
+    if (!step.kernel)
+        return;
+    find_more(p, m, place, &step);
+    parse_call_args(p, place, &step);
     size_t n = (size_t)m->n_steps++;
     m->step = arena_grow(m->arena, m->step, n, n + 1, &mp->cap_steps, sizeof(Step));
     m->step[n] = step;
-    return true;
 }
 
-static bool parse_item(ModuleParser *mp)
+static void parse_item(ModuleParser *mp)
 {
-    if (token_is_word(&mp->p->token, "kernel"))
-        return parse_module_kernel(mp);
-    if (accept_word(mp->p, "value"))
-        return parse_value(mp);
-    if (accept_word(mp->p, "call"))
-        return parse_call_step(mp);
-    return parser_expected(mp->p, "value, kernel or call");
+    Parser *p = &mp->p;
+
+    if (token_is(&p->token, "kernel"))
+        parse_module_kernel(p);
+    else if (accept(p, "value"))
+        parse_value(mp);
+    else if (accept(p, "call"))
+        parse_call_step(mp);
+    else
+        parser_expected(p, "value, kernel or call");
+    if (parser_halted(p))
+        parser_recover(p);
 }
 
-static void check_called(const ModuleParser *mp)
+static void check_called(Parser *p)
 {
-    for (size_t i = 0; i < map_count(mp->kernels); i++) {
-        const ParsedKernel *pk = map_value(mp->kernels, i);
-        if (!pk->called)
-            parser_fail(mp->p, pk->place, "E0504", "the kernel '%s' is never called",
-                        pk->kernel->name);
+    for (size_t i = 0; i < p->scope.n; i++) {
+        const Symbol *s = p->scope.symbol[i];
+        if (s->kind == SYMBOL_KERNEL && !s->used) {
+            parser_fail(p, s->place, "E0504", "the kernel '%s' is never called", s->name);
+            parser_recover(p);
+        }
     }
 }
 
 Module *module_parse(Cx *cx, const char *file, const char *text)
 {
-    Parser p;
+    ModuleParser mp = {.module = NEW(cx->perm, Module)};
+    Parser *p = &mp.p;
 
-    if (!parser_init(&p, cx, file, text))
+    if (!parser_init(p, cx, file, text))
         return NULL;
-    Module *m = NEW(cx->perm, Module);
-    ModuleParser mp = {&p, m, map_new(cx->temp), map_new(cx->temp), 0, 0};
-    m->arena = cx->perm;
-    skip_comments(&p);
-    if (!parse_module_head(&p, m))
-        return NULL;
-    for (skip_comments(&p); p.token.kind == TOKEN_NAME; skip_comments(&p)) {
-        if (!parse_item(&mp))
-            parser_recover(&p);
-    }
-    if (p.errors == 0)
-        check_called(&mp);
-    return parser_finish(&p, "value, kernel or call") ? m : NULL;
+    mp.module->arena = cx->perm;
+    skip_comments(p);
+    parse_module_head(p, mp.module);
+    for (skip_comments(p); p->token.kind == TOKEN_NAME; skip_comments(p))
+        parse_item(&mp);
+    if (p->errors == 0)
+        check_called(p);
+    return parser_finish(p, "value, kernel or call") ? mp.module : NULL;
 }

@@ -15,7 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "loop/loop.h"
 #include "loop/loop_text.h"
 
 #define LINE_WIDTH 100
@@ -26,6 +25,7 @@ typedef struct Printer {
     uint64_t *hash;   /* not NULL: each finished line is folded into it and forgotten */
 } Printer;
 
+const char *const SCALAR_WORD[3] = {"f32", "f64", "i32"};
 const char *const LOOP_WORD[4] = {"for", "unroll", "vector", "parallel"};
 const char *const BUFFER_WORD[5] = {"in", "out", "weight", "scratch", "local"};
 const char *const VALUE_WORD[5] = {"input", "output", "activation", "weight", "scratch"};
@@ -37,33 +37,37 @@ const char *const CMP_WORD[4] = {"<", "<=", "==", "!="};
 
 /* ---- words ------------------------------------------------------------------------------- */
 
-static void print_string(Str *s, const char *text)
+static const char *quote(Arena *a, const char *text)
 {
-    str_char(s, '"');
+    Str s = str_new(a);
+
+    str_char(&s, '"');
     for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\') {
-            str_char(s, '\\');
-            str_char(s, *c);
-        } else if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            str_printf(s, "\\x%02x", (unsigned)(unsigned char)*c);
-        } else {
-            str_char(s, *c);
-        }
+        bool control = (unsigned char)*c < 0x20 || *c == 0x7f;
+        if (control)
+            str_printf(&s, "\\x%02x", (unsigned)(unsigned char)*c);
+        else
+            str_printf(&s, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
     }
-    str_char(s, '"');
+    str_char(&s, '"');
+    return s.data;
 }
 
 /* A name that does not look like one is quoted, so that any layer name survives. */
-static void print_name(Str *s, const char *name)
+static const char *name_text(Arena *a, const char *name)
 {
     if (!name)
         name = "";
     size_t n = name_length(name);
     bool plain = n > 0 && name[n] == 0 && !str_eq(name, "inf") && !str_eq(name, "nan");
-    if (plain)
-        str_add(s, name);
-    else
-        print_string(s, name);
+    return plain ? name : quote(a, name);
+}
+
+const char *type_text(Arena *a, Type t)
+{
+    const char *scalar = scalar_name(t.scalar);
+
+    return t.lanes > 1 ? arena_printf(a, "%sx%d", scalar, t.lanes) : scalar;
 }
 
 /* One line, trimmed: what the reader gives back. */
@@ -73,79 +77,69 @@ static void print_comment(Str *s, const char *text)
     size_t n = strlen(text);
     while (n > 0 && strchr(" \t\r\n", text[n - 1]))
         n--;
-    str_char(s, '#');
+    str_add(s, n > 0 ? "# " : "#");
     for (size_t i = 0; i < n; i++) {
-        if (i == 0)
-            str_char(s, ' ');
         bool control = (unsigned char)text[i] < 0x20 || text[i] == 0x7f;
         str_char(s, control ? ' ' : text[i]);
     }
 }
 
-static void print_type(Str *s, Type t)
-{
-    str_add(s, scalar_name(t.scalar));
-    if (t.lanes > 1)
-        str_printf(s, "x%d", t.lanes);
-}
-
 /* ---- indices and buffers ----------------------------------------------------------------- */
+
+/* k * name, or k alone without a name, as the first term of a sum or a later one. */
+static void print_term(Str *s, bool first, int64_t k, const char *name)
+{
+    uint64_t size = k < 0 ? 0 - (uint64_t)k : (uint64_t)k;
+
+    if (first)
+        str_add(s, k < 0 ? "-" : "");
+    else
+        str_add(s, k < 0 ? " - " : " + ");
+    if (!name)
+        str_printf(s, "%" PRIu64, size);
+    else if (size == 1)
+        str_add(s, name);
+    else
+        str_printf(s, "%" PRIu64 "*%s", size, name);
+}
 
 static void print_index(Str *s, Index x)
 {
-    for (int i = 0; i < x.n; i++) {
-        int64_t coef = x.term[i].coef;
-        if (i > 0)
-            str_add(s, coef < 0 ? " - " : " + ");
-        else if (coef < 0)
-            str_char(s, '-');
-        uint64_t size = coef < 0 ? 0 - (uint64_t)coef : (uint64_t)coef;
-        if (size != 1)
-            str_printf(s, "%" PRIu64 "*", size);
-        print_name(s, x.term[i].var->name);
-    }
-    if (x.n == 0)
-        str_printf(s, "%" PRId64, x.c);
-    else if (x.c != 0)
-        str_printf(s, " %c %" PRIu64, x.c < 0 ? '-' : '+',
-                   x.c < 0 ? 0 - (uint64_t)x.c : (uint64_t)x.c);
+    for (int i = 0; i < x.n; i++)
+        print_term(s, i == 0, x.term[i].coef, name_text(s->arena, x.term[i].var->name));
+    if (x.n == 0 || x.c != 0)
+        print_term(s, x.n == 0, x.c, NULL);
 }
 
-/* [i, j +: 16]: lanes > 1 says that the last index is the first of that many. */
-static void print_indices(Str *s, const Index *index, int n, int lanes)
+/* y[i, j +: 16]: lanes > 1 says that the last index is the first of that many. */
+static void print_access(Str *s, const Buffer *b, const Index *index, int n, int lanes)
 {
-    str_char(s, '[');
+    str_printf(s, "%s[", name_text(s->arena, b->name));
     for (int i = 0; i < n; i++) {
-        if (i > 0)
-            str_add(s, ", ");
+        str_add(s, i > 0 ? ", " : "");
         print_index(s, index[i]);
     }
-    if (lanes > 1)
+    if (lanes > 1 && b->lanes <= 1)
         str_printf(s, " +: %d", lanes);
     str_char(s, ']');
 }
 
-static void print_access(Str *s, const Buffer *b, const Index *index, int n, int lanes)
-{
-    print_name(s, b->name);
-    print_indices(s, index, n, b->lanes > 1 ? 1 : lanes);
-}
-
 static void print_dim(Str *s, const Dim *d)
 {
+    const char *mark = d->zero ? ":" : "~";
+
     if (d->lo == 0 && d->hi == 0)
         str_printf(s, "%" PRId64, d->extent);
-    else if (d->zero)
-        str_printf(s, "%" PRId64 ":%" PRId64 ":%" PRId64, d->lo, d->extent, d->hi);
-    else if (d->lo == 0)
+    else if (d->lo == 0 && !d->zero)
         str_printf(s, "%" PRId64 "~%" PRId64, d->extent, d->hi);
     else
-        str_printf(s, "%" PRId64 "~%" PRId64 "~%" PRId64, d->lo, d->extent, d->hi);
+        str_printf(s, "%" PRId64 "%s%" PRId64 "%s%" PRId64, d->lo, mark, d->extent, mark, d->hi);
 }
 
 static void print_storage(Str *s, const StorageDim *d)
 {
     bool parens = d->add != 0 && (d->div != 1 || d->mod != 0);
+
     str_printf(s, "%sd%d", parens ? "(" : "", d->dim);
     if (d->add != 0)
         str_printf(s, "%+" PRId64, d->add);
@@ -156,10 +150,10 @@ static void print_storage(Str *s, const StorageDim *d)
         str_printf(s, "%%%" PRId64, d->mod);
 }
 
-static void print_shape(Str *s, const Buffer *b)
+static void print_buffer(Str *s, const Buffer *b)
 {
-    print_type(s, (Type){b->type, b->lanes});
-    str_char(s, '[');
+    str_printf(s, "%s: %s[", name_text(s->arena, b->name),
+               type_text(s->arena, (Type){b->type, b->lanes}));
     for (int i = 0; i < b->rank; i++) {
         str_add(s, i > 0 ? ", " : "");
         print_dim(s, &b->dim[i]);
@@ -169,64 +163,56 @@ static void print_shape(Str *s, const Buffer *b)
         str_add(s, i > 0 ? ", " : " as [");
         print_storage(s, &b->storage[i]);
     }
-    if (b->n_storage > 0)
-        str_char(s, ']');
-}
-
-static void print_buffer(Str *s, const Buffer *b)
-{
-    print_name(s, b->name);
-    str_add(s, ": ");
-    print_shape(s, b);
+    str_add(s, b->n_storage > 0 ? "]" : "");
 }
 
 /* ---- expressions ------------------------------------------------------------------------- */
 
 static void print_expr(Str *s, const Expr *e, const Type *want, int level);
 
-static bool same_type(Type a, Type b)
-{
-    return a.scalar == b.scalar && a.lanes == b.lanes;
-}
-
 static void print_const(Str *s, const Expr *e, const Type *want)
 {
     /* an f32 constant is a float, whatever double it was computed in */
     double v = e->type.scalar == TYPE_F32 ? (double)(float)e->value : e->value;
-    if (isnan(v))
-        str_add(s, "nan");
-    else if (isinf(v))
-        str_add(s, v < 0 ? "-inf" : "inf");
-    else if (e->type.scalar == TYPE_I32 && fabs(v) <= 0x1p31)
+
+    if (e->type.scalar == TYPE_I32 && fabs(v) <= 0x1p31)
         str_printf(s, "%" PRId64, (int64_t)v);
     else
         str_hex_double(s, v);
-    if (!want || !same_type(e->type, *want)) {
-        str_char(s, ':');
-        print_type(s, e->type);
-    }
+    if (!want || !type_equal(e->type, *want))
+        str_printf(s, ":%s", type_text(s->arena, e->type));
 }
 
 /* Levels of binding: 0 anything, 1 the right of + and -, 2 the right of * and /. */
 static void print_infix(Str *s, const Expr *e, const Type *want, int level)
 {
     int mine = e->op == BIN_ADD || e->op == BIN_SUB ? 0 : 1;
-    if (mine < level)
-        str_char(s, '(');
+
+    str_add(s, mine < level ? "(" : "");
     print_expr(s, e->arg[0], want, mine);
     str_printf(s, " %s ", BIN_WORD[e->op]);
     print_expr(s, e->arg[1], want ? want : &e->arg[0]->type, mine + 1);
-    if (mine < level)
-        str_char(s, ')');
+    str_add(s, mine < level ? ")" : "");
 }
 
-/* Arguments from `first` on; the first one's type is known to those after it. */
-static void print_args(Str *s, const Expr *e, int first, int end, const Type *want)
+/* Arguments from `first` on and the ) behind; the first one's type is known to those after it. */
+static void print_args(Str *s, const Expr *e, int first, const Type *want)
 {
-    for (int i = first; i < end; i++) {
+    for (int i = first; i < expr_args(e); i++) {
         str_add(s, i > first ? ", " : "");
         print_expr(s, e->arg[i], i > first && !want ? &e->arg[first]->type : want, 0);
     }
+    if (e->kind == EXPR_UN && e->op == UN_POW_NEG_QUARTERS)
+        str_printf(s, ", %d", e->ipar);
+    if (e->kind == EXPR_BCAST)
+        str_printf(s, ", %d", e->type.lanes);
+    str_char(s, ')');
+}
+
+static void print_call(Str *s, const char *word, const Expr *e, const Type *want)
+{
+    str_printf(s, "%s(", word);
+    print_args(s, e, 0, want);
 }
 
 static void print_select(Str *s, const Expr *e, const Type *want)
@@ -236,33 +222,17 @@ static void print_select(Str *s, const Expr *e, const Type *want)
     str_printf(s, " %s ", CMP_WORD[e->op]);
     print_expr(s, e->arg[1], &e->arg[0]->type, 0);
     str_add(s, ", ");
-    print_args(s, e, 2, 4, want);
-    str_char(s, ')');
-}
-
-static void print_bcast(Str *s, const Expr *e, const Type *want)
-{
-    Type scalar = want ? (Type){want->scalar, 1} : e->type;
-    str_add(s, "bcast(");
-    print_expr(s, e->arg[0], want ? &scalar : NULL, 0);
-    str_printf(s, ", %d)", e->type.lanes);
-}
-
-static void print_call(Str *s, const char *word, const Expr *e, const Type *want)
-{
-    str_printf(s, "%s(", word);
-    print_args(s, e, 0, expr_args(e), want);
-    if (e->kind == EXPR_UN && e->op == UN_POW_NEG_QUARTERS)
-        str_printf(s, ", %d", e->ipar);
-    str_char(s, ')');
+    print_args(s, e, 2, want);
 }
 
 static void print_expr(Str *s, const Expr *e, const Type *want, int level)
 {
+    Type scalar = want ? (Type){want->scalar, 1} : e->type;
+
     switch (e->kind) {
     case EXPR_CONST: print_const(s, e, want); break;
     case EXPR_LOAD: print_access(s, e->buffer, e->index, e->n_index, e->type.lanes); break;
-    case EXPR_NAME: print_name(s, e->name->name); break;
+    case EXPR_NAME: str_add(s, name_text(s->arena, e->name->name)); break;
     case EXPR_BIN:
         if (e->op == BIN_MIN || e->op == BIN_MAX)
             print_call(s, BIN_WORD[e->op], e, want);
@@ -273,20 +243,12 @@ static void print_expr(Str *s, const Expr *e, const Type *want, int level)
     case EXPR_FMA: print_call(s, "fma", e, want); break;
     case EXPR_CAST: print_call(s, scalar_name(e->type.scalar), e, NULL); break;
     case EXPR_SELECT: print_select(s, e, want); break;
-    case EXPR_BCAST: print_bcast(s, e, want); break;
+    case EXPR_BCAST: print_call(s, "bcast", e, want ? &scalar : NULL); break;
     case EXPR_HSUM: print_call(s, HREDUCE_WORD[e->op], e, NULL); break;
     }
 }
 
 /* ---- statements -------------------------------------------------------------------------- */
-
-static void print_body(Printer *p, Body b);
-
-static void begin_line(Printer *p)
-{
-    for (int i = 0; i < p->indent; i++)
-        str_add(&p->s, "    ");
-}
 
 static void end_line(Printer *p)
 {
@@ -297,13 +259,16 @@ static void end_line(Printer *p)
     }
 }
 
-static void print_block(Printer *p, Body b)
+static void print_stmt(Printer *p, const Stmt *s);
+
+static void print_body(Printer *p, Body b)
 {
-    str_add(&p->s, " {");
     end_line(p);
-    print_body(p, b);
-    begin_line(p);
-    str_char(&p->s, '}');
+    p->indent++;
+    for (const Stmt *s = b.first; s; s = s->next)
+        print_stmt(p, s);
+    p->indent--;
+    str_printf(&p->s, "%*s}", 4 * p->indent, "");
 }
 
 /* Loops of one kind with nothing between them share a head: for oc < 8, oy < 13 { ... }. */
@@ -311,54 +276,61 @@ static void print_for(Printer *p, const Stmt *f)
 {
     str_add(&p->s, LOOP_WORD[f->loop]);
     for (const char *before = " ";; before = ", ") {
-        str_add(&p->s, before);
-        print_name(&p->s, f->var->name);
-        str_printf(&p->s, " < %" PRId64, f->var->extent);
+        str_printf(&p->s, "%s%s < %" PRId64, before, name_text(p->s.arena, f->var->name),
+                   f->var->extent);
         const Stmt *inner = f->body.first;
         if (!inner || inner->next || inner->kind != STMT_FOR || inner->loop != f->loop)
             break;
         f = inner;
     }
-    print_block(p, f->body);
+    str_add(&p->s, " {");
+    print_body(p, f->body);
 }
 
 static void print_if(Printer *p, const Stmt *f)
 {
-    str_add(&p->s, "if (");
     for (int i = 0; i < f->n_cond; i++) {
-        str_add(&p->s, i > 0 ? ", 0 <= " : "0 <= ");
+        str_add(&p->s, i > 0 ? ", 0 <= " : "if (0 <= ");
         print_index(&p->s, f->cond[i].index);
         str_printf(&p->s, " < %" PRId64, f->cond[i].extent);
     }
-    str_char(&p->s, ')');
-    print_block(p, f->body);
+    str_add(&p->s, ") {");
+    print_body(p, f->body);
+}
+
+static void print_value(Str *s, const Expr *e, Type want)
+{
+    str_add(s, " = ");
+    print_expr(s, e, &want, 0);
+    str_char(s, ';');
 }
 
 static void print_define(Str *s, const char *word, const Stmt *d)
 {
-    str_add(s, word);
-    print_name(s, d->name->name);
-    if (d->kind != STMT_SET) {
-        str_add(s, ": ");
-        print_type(s, d->name->type);
-    }
-    str_add(s, " = ");
-    print_expr(s, d->expr, &d->name->type, 0);
-    str_char(s, ';');
+    str_printf(s, "%s%s", word, name_text(s->arena, d->name->name));
+    if (d->kind != STMT_SET)
+        str_printf(s, ": %s", type_text(s->arena, d->name->type));
+    print_value(s, d->expr, d->name->type);
 }
 
 static void print_store(Str *s, const Stmt *st)
 {
-    Type want = {st->buffer->type, st->expr->type.lanes};
-    print_access(s, st->buffer, st->index, st->n_index, want.lanes);
-    str_add(s, " = ");
-    print_expr(s, st->expr, &want, 0);
+    int lanes = st->expr->type.lanes;
+
+    print_access(s, st->buffer, st->index, st->n_index, lanes);
+    print_value(s, st->expr, (Type){st->buffer->type, lanes});
+}
+
+static void print_local(Str *s, const Buffer *b)
+{
+    str_add(s, "local ");
+    print_buffer(s, b);
     str_char(s, ';');
 }
 
 static void print_stmt(Printer *p, const Stmt *s)
 {
-    begin_line(p);
+    str_printf(&p->s, "%*s", 4 * p->indent, "");
     switch (s->kind) {
     case STMT_FOR: print_for(p, s); break;
     case STMT_IF: print_if(p, s); break;
@@ -366,27 +338,15 @@ static void print_stmt(Printer *p, const Stmt *s)
     case STMT_VAR: print_define(&p->s, "var ", s); break;
     case STMT_SET: print_define(&p->s, "", s); break;
     case STMT_STORE: print_store(&p->s, s); break;
-    case STMT_LOCAL:
-        str_add(&p->s, "local ");
-        print_buffer(&p->s, s->buffer);
-        str_char(&p->s, ';');
-        break;
+    case STMT_LOCAL: print_local(&p->s, s->buffer); break;
     case STMT_NOTE: print_comment(&p->s, s->text); break;
     }
     end_line(p);
 }
 
-static void print_body(Printer *p, Body b)
-{
-    p->indent++;
-    for (const Stmt *s = b.first; s; s = s->next)
-        print_stmt(p, s);
-    p->indent--;
-}
-
 /* ---- kernels ----------------------------------------------------------------------------- */
 
-static void print_params(Str *s, const Kernel *k, const char *before, const char *close)
+static void print_params(Str *s, const Kernel *k, const char *before)
 {
     for (int i = 0; i < k->n_buffers; i++) {
         str_add(s, i > 0 ? "," : "");
@@ -394,71 +354,60 @@ static void print_params(Str *s, const Kernel *k, const char *before, const char
         str_printf(s, "%s ", BUFFER_WORD[k->buffer[i]->kind]);
         print_buffer(s, k->buffer[i]);
     }
-    str_add(s, close);
+    str_add(s, k->physical ? ") physical {" : ") {");
 }
 
 /* On one line if it fits, else a line for each parameter. */
-static void print_head(Printer *p, const Kernel *k)
+static void print_head(Str *s, const Kernel *k)
 {
-    Str *s = &p->s;
     size_t start = s->len;
-    const char *close = k->physical ? ") physical {" : ") {";
-    str_add(s, "kernel ");
-    print_name(s, k->name);
-    str_char(s, '(');
+
+    str_printf(s, "kernel %s(", name_text(s->arena, k->name));
     size_t params = s->len;
-    print_params(s, k, "", close);
+    print_params(s, k, "");
     if (s->len - start > LINE_WIDTH && k->n_buffers > 0) {
         s->len = params;
-        print_params(s, k, "\n    ", close);
+        print_params(s, k, "\n    ");
     }
     if (k->origin) {
         str_char(s, ' ');
         print_comment(s, k->origin);
     }
-    end_line(p);
 }
 
-static void print_attribute(Printer *p, const char *word, const char *text)
+static void print_attribute(Str *s, const char *word, const char *text)
 {
-    if (!text)
-        return;
-    str_printf(&p->s, "    %s ", word);
-    print_string(&p->s, text);
-    str_char(&p->s, ';');
-    end_line(p);
+    if (text)
+        str_printf(s, "\n    %s %s;", word, quote(s->arena, text));
 }
 
 static void print_kernel(Printer *p, const Kernel *k)
 {
-    print_head(p, k);
-    print_attribute(p, "schedule", k->schedule);
-    print_attribute(p, "why", k->why);
-    if (k->macs != 0 || k->flops != 0) {
-        str_printf(&p->s, "    cost macs %" PRId64 " flops %" PRId64 ";", k->macs, k->flops);
-        end_line(p);
-    }
+    Str *s = &p->s;
+
+    print_head(s, k);
+    print_attribute(s, "schedule", k->schedule);
+    print_attribute(s, "why", k->why);
+    if (k->macs != 0 || k->flops != 0)
+        str_printf(s, "\n    cost macs %" PRId64 " flops %" PRId64 ";", k->macs, k->flops);
     print_body(p, k->body);
-    str_char(&p->s, '}');
     end_line(p);
 }
 
 /* ---- modules ----------------------------------------------------------------------------- */
 
-static void print_value(Str *s, const Value *v)
+static void print_module_value(Str *s, const Value *v)
 {
+    Buffer shape = v->shape;
+
+    shape.name = v->name;
     str_printf(s, "value %s ", VALUE_WORD[v->kind]);
-    print_name(s, v->name);
-    str_add(s, ": ");
-    print_shape(s, &v->shape);
-    if (v->key) {
-        str_add(s, " key ");
-        print_string(s, v->key);
-    }
+    print_buffer(s, &shape);
+    if (v->key)
+        str_printf(s, " key %s", quote(s->arena, v->key));
     for (int i = 0; i < MAX_DIMS && v->source_dim[i] > 0; i++)
         str_printf(s, "%s%" PRId64, i > 0 ? ", " : " from [", v->source_dim[i]);
-    if (v->source_dim[0] > 0)
-        str_char(s, ']');
+    str_add(s, v->source_dim[0] > 0 ? "]" : "");
     if (v->offset >= 0)
         str_printf(s, " at %" PRId64, v->offset);
     if (v->first_step != 0 || v->last_step != 0)
@@ -468,27 +417,22 @@ static void print_value(Str *s, const Value *v)
 
 static void print_module_head(Str *s, const Module *m)
 {
-    str_add(s, "module ");
-    print_name(s, m->name);
-    if (m->row) {
-        str_add(s, " row ");
-        print_string(s, m->row);
-    }
-    str_printf(s, " batch %" PRId64 " type %s arena %" PRId64 " blob %" PRId64 " lower %" PRId64,
-               m->batch, scalar_name(m->type), m->arena_bytes, m->blob_bytes,
+    str_printf(s, "module %s", name_text(s->arena, m->name));
+    if (m->row)
+        str_printf(s, " row %s", quote(s->arena, m->row));
+    for (int i = 0; i < m->n_more; i++)
+        str_printf(s, ", %s", quote(s->arena, m->more_row[i]));
+    str_printf(s, " batch %" PRId64 " type %s arena %" PRId64 " blob %" PRId64 " lower %" PRId64
+               ";\n\n", m->batch, scalar_name(m->type), m->arena_bytes, m->blob_bytes,
                m->arena_lower_bound);
-    str_add(s, ";\n\n");
 }
 
 static void print_step(Str *s, const Step *step)
 {
-    str_add(s, "call ");
-    print_name(s, step->kernel->name);
-    str_char(s, '(');
-    for (int i = 0; i < step->kernel->n_buffers && i < MAX_DIMS * 2; i++) {
-        str_add(s, i > 0 ? ", " : "");
-        print_name(s, step->arg[i] ? step->arg[i]->name : NULL);
-    }
+    str_printf(s, "call %s(", name_text(s->arena, step->kernel->name));
+    for (int i = 0; i < step->kernel->n_buffers && i < MAX_STEP_ARGS; i++)
+        str_printf(s, "%s%s", i > 0 ? ", " : "",
+                   name_text(s->arena, step->arg[i] ? step->arg[i]->name : NULL));
     str_add(s, ");\n");
 }
 
@@ -507,11 +451,11 @@ char *module_text(Arena *a, const Module *m)
     Printer p = {.s = str_new(a)};
     print_module_head(&p.s, m);
     for (int i = 0; i < m->n_values; i++)
-        print_value(&p.s, m->value[i]);
+        print_module_value(&p.s, m->value[i]);
     for (int i = 0; i < m->n_steps; i++) {
-        if (!called_before(m, i)) {
+        for (int row = 0; row <= m->n_more && !called_before(m, i); row++) {
             str_char(&p.s, '\n');
-            print_kernel(&p, m->step[i].kernel);
+            print_kernel(&p, step_kernel(&m->step[i], row));
         }
     }
     str_add(&p.s, m->n_steps > 0 ? "\n" : "");
@@ -532,6 +476,16 @@ char *stmt_text(Arena *a, const Stmt *s)
     Printer p = {.s = str_new(a)};
     print_stmt(&p, s);
     return p.s.data;
+}
+
+char *stmt_head(Arena *a, const Stmt *s)
+{
+    Stmt head = *s;
+
+    head.body = (Body){NULL, NULL};
+    char *text = stmt_text(a, &head);
+    text[strcspn(text, "\n")] = '\0';
+    return text;
 }
 
 char *expr_text(Arena *a, const Expr *e)

@@ -7,14 +7,12 @@
  * Reports E0911 (bounds), E0912 (scope), E0913 (spelling), E0914 (types), E0915 (buffers),
  * E0916 (vector accesses), E0917 (statements), with at most MAX_REPORTS errors a kernel.
  */
-#include "loop/loop.h"
+#include "loop/loop_text.h"
 
 #define MAX_REPORTS 10
 #define MAX_LANES 64
 #define MAX_EXTENT (INT64_C(1) << 40)
 #define MAX_NESTING 200
-
-typedef enum { SCOPE_VAR, SCOPE_NAME, SCOPE_BUFFER } ScopeKind;
 
 typedef struct CondScope {           /* the conditions that hold here, innermost first */
     const Cond *cond;
@@ -25,23 +23,22 @@ typedef struct Verify {
     Cx *cx;
     const Kernel *kernel;
     const Stmt *stmt;                /* being checked; NULL: the parameters */
-    Map *scope[3];                   /* ScopeKind: spelling -> what has it here */
+    Scope scope;
     const CondScope *conds;
     const Var **loops;               /* all loop variables so far: one loop each */
     size_t n_loops, cap_loops;
     int depth, errors;
 } Verify;
 
-static void verify_error(Verify *v, const char *code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void verify_error(Verify *v, const char *code, const char *format, ...)
+/* Always false. */
+static bool __attribute__((format(printf, 3, 4)))
+verify_error(Verify *v, const char *code, const char *format, ...)
 {
     const Kernel *k = v->kernel;
     va_list args;
 
     if (v->errors++ >= MAX_REPORTS)
-        return;
+        return false;
     va_start(args, format);
     const char *what = arena_vprintf(v->cx->temp, format, args);
     va_end(args);
@@ -49,26 +46,20 @@ static void verify_error(Verify *v, const char *code, const char *format, ...)
                k->origin != NULL ? k->origin : "no origin", what);
     if (v->stmt != NULL)
         diag_note(v->cx->diags, NO_PLACE, "in: %s", stmt_head(v->cx->temp, v->stmt));
+    return false;
 }
 
-/* ---- scope: of each kind (Var, Name, Buffer), a spelling means one thing at a time --------- */
-static void scope_enter(Verify *v, ScopeKind kind, const char *name, const void *what)
+static void define(Verify *v, SymbolKind kind, const char *name, const void *item)
 {
-    if (map_get(v->scope[kind], name) != NULL)
+    if (scope_define(&v->scope, kind, name, item) == NULL)
         verify_error(v, "E0913", "'%s' is defined twice in nested scopes", name);
-    else
-        map_put(v->scope[kind], name, (void *)(uintptr_t)what);
 }
 
-static void scope_leave(Verify *v, ScopeKind kind, const char *name, const void *what)
+static bool in_scope(const Verify *v, SymbolKind kind, const char *name, const void *item)
 {
-    if (map_get(v->scope[kind], name) == what)
-        map_put(v->scope[kind], name, NULL);
-}
+    const Symbol *s = scope_find(&v->scope, kind, name);
 
-static bool scope_has(const Verify *v, ScopeKind kind, const char *name, const void *what)
-{
-    return map_get(v->scope[kind], name) == what;
+    return s != NULL && s->item == item;
 }
 
 /* ---- buffers ------------------------------------------------------------------------------- */
@@ -113,33 +104,32 @@ bool buffer_storage_fits(const Buffer *b)
     return true;
 }
 
+static bool dims_fit(const Buffer *b)
+{
+    bool fit = b->rank >= 0 && b->rank <= MAX_DIMS;
+
+    for (int i = 0; fit && i < b->rank; i++) {
+        const Dim *d = &b->dim[i];
+        fit = d->extent >= 1 && d->extent <= MAX_EXTENT && d->lo >= 0 && d->lo <= MAX_EXTENT
+            && d->hi >= 0 && d->hi <= MAX_EXTENT;
+    }
+    return fit;
+}
+
 static bool verify_buffer(Verify *v, const Buffer *b)
 {
     bool local = b->kind == BUF_LOCAL;
-    bool ok = b->rank >= 0 && b->rank <= MAX_DIMS;
 
-    for (int i = 0; ok && i < b->rank; i++) {
-        const Dim *d = &b->dim[i];
-        ok = d->extent >= 1 && d->extent <= MAX_EXTENT && d->lo >= 0 && d->lo <= MAX_EXTENT
-            && d->hi >= 0 && d->hi <= MAX_EXTENT;
-    }
-    if (!ok) {
-        verify_error(v, "E0915", "buffer '%s' has a rank or dimension out of range", b->name);
-        return false;
-    }
-    if (b->lanes < 1 || b->lanes > MAX_LANES || (!local && b->lanes != 1)) {
-        verify_error(v, "E0915", "buffer '%s' cannot have %d lanes", b->name, b->lanes);
-        return false;
-    }
-    if (!buffer_storage_fits(b) || (local && b->n_storage > 0)) {
-        verify_error(v, "E0915", "the storage map of '%s' does not give each element a place",
-                     b->name);
-        return false;
-    }
-    if (buffer_bytes(b) > MAX_EXTENT) {
-        verify_error(v, "E0915", "buffer '%s' is larger than 2^40 bytes", b->name);
-        return false;
-    }
+    if (!dims_fit(b))
+        return verify_error(v, "E0915", "buffer '%s' has a rank or dimension out of range",
+                            b->name);
+    if (b->lanes < 1 || b->lanes > MAX_LANES || (!local && b->lanes != 1))
+        return verify_error(v, "E0915", "buffer '%s' cannot have %d lanes", b->name, b->lanes);
+    if (!buffer_storage_fits(b) || (local && b->n_storage > 0))
+        return verify_error(v, "E0915", "the storage map of '%s' does not give each element a "
+                            "place", b->name);
+    if (buffer_bytes(b) > MAX_EXTENT)
+        return verify_error(v, "E0915", "buffer '%s' is larger than 2^40 bytes", b->name);
     return true;
 }
 
@@ -184,10 +174,9 @@ static bool verify_index_vars(Verify *v, Index x)
 {
     for (int i = 0; i < x.n; i++) {
         const Var *var = x.term[i].var;
-        if (!scope_has(v, SCOPE_VAR, var->name, var)) {
-            verify_error(v, "E0912", "loop variable '%s' is used outside its loop", var->name);
-            return false;
-        }
+        if (!in_scope(v, SYMBOL_VAR, var->name, var))
+            return verify_error(v, "E0912", "loop variable '%s' is used outside its loop",
+                                var->name);
     }
     return true;
 }
@@ -232,16 +221,16 @@ static bool access_contiguous(const Verify *v, const Buffer *b)
 
 static void verify_access(Verify *v, const Buffer *b, const Index *index, int n, Type type)
 {
-    bool by_place = v->kernel->physical && b->kind != BUF_LOCAL, elements = b->lanes > 1;
-    int64_t extent[MAX_DIMS];
+    bool physical = v->kernel->physical, elements = b->lanes > 1;
+    int need = buffer_indices(b, physical);
+    int64_t first, last;
 
-    if (!scope_has(v, SCOPE_BUFFER, b->name, b)) {
+    if (!in_scope(v, SYMBOL_BUFFER, b->name, b)) {
         verify_error(v, "E0912", "buffer '%s' is neither a parameter nor a local here", b->name);
         return;
     }
-    if (n != buffer_indices(b, v->kernel->physical)) {
-        verify_error(v, "E0911", "'%s' needs %d indices, not %d", b->name,
-                     buffer_indices(b, v->kernel->physical), n);
+    if (n != need) {
+        verify_error(v, "E0911", "'%s' needs %d indices, not %d", b->name, need, n);
         return;
     }
     if (type.scalar != b->type)
@@ -249,23 +238,13 @@ static void verify_access(Verify *v, const Buffer *b, const Index *index, int n,
                      scalar_name(b->type), scalar_name(type.scalar));
     if (elements ? type.lanes != b->lanes : type.lanes > 1 && !access_contiguous(v, b))
         verify_error(v, "E0916", "%d lanes of '%s' do not lie side by side", type.lanes, b->name);
-    buffer_physical(b, extent);
     for (int i = 0; i < n; i++) {
-        int64_t more_lanes = i == n - 1 && !elements ? type.lanes - 1 : 0;
-        if (by_place)
-            verify_bounds(v, b, i, index[i], 0, extent[i] - 1 - more_lanes);
-        else
-            verify_bounds(v, b, i, index[i], -b->dim[i].lo,
-                          b->dim[i].extent + b->dim[i].hi - 1 - more_lanes);
+        buffer_bounds(b, physical, i, type.lanes, &first, &last);
+        verify_bounds(v, b, i, index[i], first, last);
     }
 }
 
 /* ---- expressions --------------------------------------------------------------------------- */
-static bool type_equal(Type x, Type y)
-{
-    return x.scalar == y.scalar && x.lanes == y.lanes;
-}
-
 static bool args_have_type(const Expr *e, int first, int last)
 {
     for (int i = first; i < last; i++) {
@@ -326,7 +305,7 @@ static void verify_expr(void *user, const Expr *e)
         verify_error(v, "E0914", "types or lanes do not agree in %s", expr_text(v->cx->temp, e));
     if (e->kind == EXPR_LOAD)
         verify_access(v, e->buffer, e->index, e->n_index, e->type);
-    if (e->kind == EXPR_NAME && !scope_has(v, SCOPE_NAME, e->name->name, e->name))
+    if (e->kind == EXPR_NAME && !in_scope(v, SYMBOL_NAME, e->name->name, e->name))
         verify_error(v, "E0912", "'%s' is used before it is defined", e->name->name);
 }
 
@@ -347,9 +326,10 @@ static void verify_for(Verify *v, const Stmt *s)
                      (long long)s->var->extent);
         return;
     }
-    scope_enter(v, SCOPE_VAR, s->var->name, s->var);
+    size_t mark = v->scope.n;
+    define(v, SYMBOL_VAR, s->var->name, s->var);
     verify_body(v, s->body);
-    scope_leave(v, SCOPE_VAR, s->var->name, s->var);
+    scope_close(&v->scope, mark);
 }
 
 static void verify_if(Verify *v, const Stmt *s)
@@ -386,8 +366,8 @@ static void verify_assign(Verify *v, const Stmt *s)
         verify_error(v, "E0917", s->kind == STMT_LET ? "'%s' is a var in a let"
                      : "'%s' is a let: it cannot be assigned", n->name);
     if (s->kind != STMT_SET)
-        scope_enter(v, SCOPE_NAME, n->name, n);
-    else if (!scope_has(v, SCOPE_NAME, n->name, n))
+        define(v, SYMBOL_NAME, n->name, n);
+    else if (!in_scope(v, SYMBOL_NAME, n->name, n))
         verify_error(v, "E0912", "'%s' is set before it is defined", n->name);
 }
 
@@ -405,7 +385,7 @@ static void verify_local(Verify *v, const Stmt *s)
     if (s->buffer->kind != BUF_LOCAL)
         verify_error(v, "E0915", "'%s' is not a local buffer", s->buffer->name);
     else if (verify_buffer(v, s->buffer))
-        scope_enter(v, SCOPE_BUFFER, s->buffer->name, s->buffer);
+        define(v, SYMBOL_BUFFER, s->buffer->name, s->buffer);
 }
 
 static void verify_stmt(Verify *v, const Stmt *s)
@@ -424,29 +404,25 @@ static void verify_stmt(Verify *v, const Stmt *s)
 
 static void verify_body(Verify *v, Body b)
 {
+    size_t mark = v->scope.n;
+
     if (++v->depth > MAX_NESTING)
         verify_error(v, "E0917", "statements are nested more than %d deep", MAX_NESTING);
     for (const Stmt *s = b.first; s != NULL && v->depth <= MAX_NESTING; s = s->next)
         verify_stmt(v, s);
-    for (const Stmt *s = b.first; s != NULL && v->depth <= MAX_NESTING; s = s->next) {
-        if (s->kind == STMT_LET || s->kind == STMT_VAR)
-            scope_leave(v, SCOPE_NAME, s->name->name, s->name);
-        if (s->kind == STMT_LOCAL)
-            scope_leave(v, SCOPE_BUFFER, s->buffer->name, s->buffer);
-    }
+    scope_close(&v->scope, mark);
     v->depth--;
 }
 
 bool loop_verify(Cx *cx, const Kernel *k)
 {
-    Arena *a = cx->temp;
-    Verify v = {.cx = cx, .kernel = k, .scope = {map_new(a), map_new(a), map_new(a)}};
+    Verify v = {.cx = cx, .kernel = k, .scope = scope_new(cx->temp)};
 
     for (int i = 0; i < k->n_buffers; i++) {
         if (k->buffer[i]->kind == BUF_LOCAL)
             verify_error(&v, "E0915", "parameter '%s' is a local buffer", k->buffer[i]->name);
         else if (verify_buffer(&v, k->buffer[i]))
-            scope_enter(&v, SCOPE_BUFFER, k->buffer[i]->name, k->buffer[i]);
+            define(&v, SYMBOL_BUFFER, k->buffer[i]->name, k->buffer[i]);
     }
     if (v.errors == 0)
         verify_body(&v, k->body);

@@ -16,20 +16,10 @@ typedef struct Life {                /* first and last step with the value; firs
     bool written;
 } Life;
 
-static void module_error(Cx *cx, const Module *m, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+#define module_error(cx, m, code, format, ...) \
+    diag_error((cx)->diags, NO_PLACE, code, "module %s: " format, (m)->name, __VA_ARGS__)
 
-static void module_error(Cx *cx, const Module *m, const char *code, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    const char *what = arena_vprintf(cx->temp, format, args);
-    va_end(args);
-    diag_error(cx->diags, NO_PLACE, code, "module %s: %s", m->name, what);
-}
-
-static int value_number(const Module *m, const Value *v)
+int value_number(const Module *m, const Value *v)
 {
     int i = 0;
 
@@ -49,8 +39,9 @@ static bool verify_names(Cx *cx, const Module *m)
             module_error(cx, m, "E0918", "two values are called '%s'", m->value[i]->name);
         map_put(values, m->value[i]->name, m->value[i]);
     }
-    for (int i = 0; i < m->n_steps; i++) {
-        Kernel *k = m->step[i].kernel, *known = map_get(kernels, k->name);
+    for (int i = 0; i < m->n_steps * (m->n_more + 1); i++) {
+        Kernel *k = step_kernel(&m->step[i / (m->n_more + 1)], i % (m->n_more + 1));
+        Kernel *known = map_get(kernels, k->name);
         if (known != NULL && known != k)
             module_error(cx, m, "E0918", "two kernels are called '%s'", k->name);
         if (known == NULL)
@@ -102,19 +93,36 @@ static void verify_argument(Cx *cx, const Module *m, const Step *s, int i)
     }
 }
 
+/* The kernels of the other rows read and write the same memory. */
+static void verify_more(Cx *cx, const Module *m, const Step *s)
+{
+    for (int r = 1; r <= m->n_more; r++) {
+        const Kernel *first = s->kernel, *k = step_kernel(s, r);
+        bool same = k->n_buffers == first->n_buffers;
+        for (int i = 0; same && i < k->n_buffers; i++)
+            same = k->buffer[i]->kind == first->buffer[i]->kind
+                && k->buffer[i]->type == first->buffer[i]->type
+                && buffer_elements(k->buffer[i]) == buffer_elements(first->buffer[i]);
+        if (!same)
+            module_error(cx, m, "E0918", "kernel %s has other buffers than %s", k->name,
+                         first->name);
+    }
+}
+
 static bool verify_arguments(Cx *cx, const Module *m)
 {
     int errors = diags_error_count(cx->diags);
 
     for (int i = 0; i < m->n_steps; i++) {
         const Step *s = &m->step[i];
-        if (s->kernel->n_buffers > (int)(sizeof s->arg / sizeof s->arg[0])) {
+        if (s->kernel->n_buffers > MAX_STEP_ARGS) {
             module_error(cx, m, "E0918", "kernel %s has more parameters than a step has arguments",
                          s->kernel->name);
             continue;
         }
         for (int k = 0; k < s->kernel->n_buffers; k++)
             verify_argument(cx, m, s, k);
+        verify_more(cx, m, s);
     }
     return diags_error_count(cx->diags) == errors;
 }

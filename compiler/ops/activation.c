@@ -64,17 +64,9 @@ static size_t function_of(const Node *n)
     return i;
 }
 
-bool activation_infer(Cx *cx, Node *n)
-{
-    if (!op_check(cx, n, 1, MAX_RANK))
-        return false;
-    n->n_param = 0;
-    return op_set_output(cx, n, &n->in[0]->shape);
-}
-
 bool clip_infer(Cx *cx, Node *n)
 {
-    if (!activation_infer(cx, n))
+    if (!pointwise_infer(cx, n))
         return false;
     if (node_attr(n, "min")->set || node_attr(n, "max")->set)
         return true;
@@ -86,8 +78,8 @@ void activation_nest(NestCx *nx)
 {
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, nx->out, at);
-    const Expr *x = expr_load(nx->arena, nx->in[0], at, nx->out->rank, 1);
+    nest_loops(&b, nx->out, NULL, at);
+    const Expr *x = nest_load(nx, nx->in[0], at);
     build_store(&b, nx->out, at, functions[function_of(nx->node)].value(nx, x));
     build_end(&b, nx->out->rank);
 }
@@ -98,17 +90,11 @@ OpCost activation_cost(const Node *n)
 }
 
 /* ---- softmax ------------------------------------------------------------------------------ */
-static int softmax_axis(const Node *n)
-{
-    int64_t axis = node_int(n, "axis");
-    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
-}
-
 bool softmax_infer(Cx *cx, Node *n)
 {
     if (!op_check(cx, n, 2, MAX_RANK))
         return false;
-    int rank = n->in[0]->shape.rank, axis = softmax_axis(n);
+    int rank = n->in[0]->shape.rank, axis = node_axis(n);
     if (axis < 0 || axis >= rank) {
         op_error(cx, n, "axis", "E0607", "axis %lld is not an axis of input %s",
                  (long long)node_int(n, "axis"), shape_text(cx->temp, &n->in[0]->shape));
@@ -121,7 +107,6 @@ bool softmax_infer(Cx *cx, Node *n)
         diag_help(cx->diags, "axis 1 is the first of an item");
         return false;
     }
-    n->n_param = 0;
     return op_set_output(cx, n, &n->in[0]->shape);
 }
 
@@ -143,23 +128,13 @@ static int softmax_loops(SoftmaxNest *s, bool with_axis)
         if (d == s->axis)
             continue;
         const char *name = d == 0 ? "n" : arena_printf(s->nx->arena, "i%d", d);
-        s->all[d] = index_var(s->nx->arena, build_for(&s->build, name, y->dim[d].extent));
+        s->all[d] = nest_loop(&s->build, name, y->dim[d].extent);
         s->outer[outer++] = s->all[d];
     }
     if (!with_axis)
         return outer;
-    s->all[s->axis] = index_var(s->nx->arena, build_for(&s->build, "c", y->dim[s->axis].extent));
+    s->all[s->axis] = nest_loop(&s->build, "c", y->dim[s->axis].extent);
     return outer + 1;
-}
-
-static const Expr *element(const SoftmaxNest *s, Buffer *b)
-{
-    return expr_load(s->nx->arena, b, s->all, s->rank, 1);
-}
-
-static const Expr *line_value(const SoftmaxNest *s, Buffer *b)
-{
-    return expr_load(s->nx->arena, b, s->outer, s->rank - 1, 1);
 }
 
 static Buffer *line_scratch(const SoftmaxNest *s, const char *name)
@@ -173,18 +148,17 @@ static Buffer *line_scratch(const SoftmaxNest *s, const char *name)
 }
 
 /* One value a line along the axis: first the neutral value, then max or sum of its elements. */
-static Buffer *reduce_nest(SoftmaxNest *s, const char *name, Buffer *from, bool maximum)
+static Buffer *reduce_nest(SoftmaxNest *s, const char *name, Buffer *from, BinOp op)
 {
-    Arena *a = s->nx->arena;
     Buffer *to = line_scratch(s, name);
     int open = softmax_loops(s, false);
-    build_store(&s->build, to, s->outer, nest_const(s->nx, maximum ? -HUGE_VAL : 0));
+    build_store(&s->build, to, s->outer, nest_const(s->nx, op == BIN_MAX ? -HUGE_VAL : 0));
     build_end(&s->build, open);
 
     open = softmax_loops(s, true);
-    const Expr *x = element(s, from), *acc = line_value(s, to);
     build_store(&s->build, to, s->outer,
-                maximum ? expr_bin(a, BIN_MAX, acc, x) : expr_bin(a, BIN_ADD, x, acc));
+                nest_reduce(s->nx, op, nest_load(s->nx, to, s->outer),
+                            nest_load(s->nx, from, s->all)));
     build_end(&s->build, open);
     return to;
 }
@@ -193,22 +167,23 @@ void softmax_nest(NestCx *nx)
 {
     Arena *a = nx->arena;
     SoftmaxNest s = {.nx = nx, .build = build_kernel(nx->kernel), .rank = nx->out->rank,
-                     .axis = softmax_axis(nx->node)};
+                     .axis = node_axis(nx->node)};
     int64_t extent[MAX_DIMS];
     for (int d = 0; d < s.rank; d++)
         extent[d] = nx->out->dim[d].extent;
-    Buffer *m = reduce_nest(&s, "m", nx->in[0], true);
+    Buffer *m = reduce_nest(&s, "m", nx->in[0], BIN_MAX);
 
     Buffer *e = kernel_scratch(nx->kernel, "e", nx->type, s.rank, extent);
     int open = softmax_loops(&s, true);
-    const Expr *shifted = expr_bin(a, BIN_SUB, element(&s, nx->in[0]), line_value(&s, m));
+    const Expr *shifted = expr_bin(a, BIN_SUB, nest_load(nx, nx->in[0], s.all),
+                                   nest_load(nx, m, s.outer));
     build_store(&s.build, e, s.all, expr_un(a, UN_EXP, shifted));
     build_end(&s.build, open);
 
-    Buffer *sum = reduce_nest(&s, "s", e, false);
+    Buffer *sum = reduce_nest(&s, "s", e, BIN_ADD);
     open = softmax_loops(&s, true);
     build_store(&s.build, nx->out, s.all,
-                expr_bin(a, BIN_DIV, element(&s, e), line_value(&s, sum)));
+                expr_bin(a, BIN_DIV, nest_load(nx, e, s.all), nest_load(nx, sum, s.outer)));
     build_end(&s.build, open);
 }
 

@@ -22,21 +22,20 @@ bool batchnorm_infer(Cx *cx, Node *n)
 void batchnorm_nest(NestCx *nx)
 {
     Arena *a = nx->arena;
-    int rank = nx->out->rank;
     Index at[MAX_DIMS];
     const Expr *param[4] = {0};
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, nx->out, at);
+    nest_loops(&b, nx->out, NULL, at);
     for (int i = 0; i < nx->node->n_param; i++)
-        param[i] = expr_load(a, nx->param[i], &at[1], 1, 1);
+        param[i] = nest_load(nx, nx->param[i], &at[1]);
     const Expr *eps = nest_const(nx, node_float(nx->node, "eps"));
     const Expr *root = expr_un(a, UN_SQRT, expr_bin(a, BIN_ADD, param[1], eps));
     const Expr *factor = expr_bin(a, BIN_DIV, param[2] ? param[2] : nest_const(nx, 1), root);
-    const Expr *difference = expr_bin(a, BIN_SUB, expr_load(a, nx->in[0], at, rank, 1), param[0]);
+    const Expr *difference = expr_bin(a, BIN_SUB, nest_load(nx, nx->in[0], at), param[0]);
     build_store(&b, nx->out, at,
                 param[3] ? expr_fma(a, difference, factor, param[3])
                          : expr_bin(a, BIN_MUL, difference, factor));
-    build_end(&b, rank);
+    build_end(&b, nx->out->rank);
 }
 
 OpCost batchnorm_cost(const Node *n)

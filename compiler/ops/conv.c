@@ -50,9 +50,10 @@ typedef struct ConvNest {
     Builder build;
     Window window;
     bool flat;                     /* rank 3: no oy, no ky */
+    bool grouped;                  /* there is a loop g */
     int64_t groups, in_each, out_each;
     int open;                      /* loops to close */
-    const Var *n, *g, *oc, *oy, *ox, *ic, *ky, *kx;
+    Index n, g, oc, oy, ox, ic, ky, kx;
 } ConvNest;
 
 /* Weights [out, ...] of a grouped convolution are seen as [groups, out / groups, ...]: the same
@@ -77,10 +78,10 @@ static ConvNest conv_begin(NestCx *nx)
     return c;
 }
 
-static const Var *loop_open(ConvNest *c, const char *name, int64_t extent)
+static Index loop_open(ConvNest *c, const char *name, int64_t extent)
 {
     c->open++;
-    return build_for(&c->build, name, extent);
+    return nest_loop(&c->build, name, extent);
 }
 
 static void loops_close(ConvNest *c)
@@ -89,39 +90,46 @@ static void loops_close(ConvNest *c)
     c->open = 0;
 }
 
+static void output_row_loops(ConvNest *c)
+{
+    if (!c->flat)
+        c->oy = loop_open(c, "oy", c->window.out[0]);
+    c->ox = loop_open(c, "ox", c->window.out[1]);
+}
+
 static void spatial_loops(ConvNest *c)
 {
     c->n = loop_open(c, "n", c->nx->out->dim[0].extent);
-    c->g = c->groups > 1 ? loop_open(c, "g", c->groups) : NULL;
+    c->grouped = c->groups > 1;
+    if (c->grouped)
+        c->g = loop_open(c, "g", c->groups);
     c->oc = loop_open(c, "oc", c->out_each);
-    c->oy = c->flat ? NULL : loop_open(c, "oy", c->window.out[0]);
-    c->ox = loop_open(c, "ox", c->window.out[1]);
+    output_row_loops(c);
 }
 
 static void kernel_loops(ConvNest *c)
 {
-    c->ky = c->flat ? NULL : loop_open(c, "ky", c->window.kernel[0]);
+    if (!c->flat)
+        c->ky = loop_open(c, "ky", c->window.kernel[0]);
     c->kx = loop_open(c, "kx", c->window.kernel[1]);
 }
 
 /* ---- accesses ----------------------------------------------------------------------------- */
 /* g * each + v: a channel counted over all groups. */
-static Index channel_index(const ConvNest *c, int64_t each, const Var *v)
+static Index channel_index(const ConvNest *c, int64_t each, Index v)
 {
     Arena *a = c->nx->arena;
-    Index at = index_var(a, v);
-    return c->g ? index_add(a, index_scale(a, index_var(a, c->g), each), at) : at;
+    return c->grouped ? index_add(a, index_scale(a, c->g, each), v) : v;
 }
 
 static void output_index(const ConvNest *c, Index at[4])
 {
-    Arena *a = c->nx->arena;
     int d = 0;
-    at[d++] = index_var(a, c->n);
+    at[d++] = c->n;
     at[d++] = channel_index(c, c->out_each, c->oc);
     if (!c->flat)
-        at[d++] = index_var(a, c->oy);
-    at[d] = index_var(a, c->ox);
+        at[d++] = c->oy;
+    at[d] = c->ox;
 }
 
 /* Where a window reads x, and the guards of those positions. Returns how many guards. */
@@ -130,7 +138,7 @@ static int input_index(const ConvNest *c, Index at[4], Cond cond[2])
     Arena *a = c->nx->arena;
     const Buffer *x = c->nx->in[0];
     int d = 0, n_cond = 0;
-    at[d++] = index_var(a, c->n);
+    at[d++] = c->n;
     at[d++] = channel_index(c, c->in_each, c->ic);
     if (!c->flat) {
         at[d] = window_index(a, &c->window, 0, c->oy, c->ky);
@@ -146,22 +154,21 @@ static int input_index(const ConvNest *c, Index at[4], Cond cond[2])
 static int param_index(const ConvNest *c, Index *at)
 {
     int d = 0;
-    if (c->g)
-        at[d++] = index_var(c->nx->arena, c->g);
-    at[d++] = index_var(c->nx->arena, c->oc);
+    if (c->grouped)
+        at[d++] = c->g;
+    at[d++] = c->oc;
     return d;
 }
 
 static const Expr *weight_load(const ConvNest *c)
 {
-    Arena *a = c->nx->arena;
     Index at[5];
     int d = param_index(c, at);
-    at[d++] = index_var(a, c->ic);
+    at[d++] = c->ic;
     if (!c->flat)
-        at[d++] = index_var(a, c->ky);
-    at[d++] = index_var(a, c->kx);
-    return expr_load(a, c->nx->param[0], at, d, 1);
+        at[d++] = c->ky;
+    at[d] = c->kx;
+    return nest_load(c->nx, c->nx->param[0], at);
 }
 
 /* ---- nests -------------------------------------------------------------------------------- */
@@ -171,27 +178,32 @@ static void init_nest(ConvNest *c)
     Index at[4], bias[2];
     spatial_loops(c);
     output_index(c, at);
-    int n = param_index(c, bias);
-    build_store(&c->build, nx->out, at,
-                nx->node->n_param > 1 ? expr_load(nx->arena, nx->param[1], bias, n, 1)
-                                      : nest_const(nx, 0));
+    param_index(c, bias);
+    build_store(&c->build, nx->out, at, nx->node->n_param > 1 ? nest_load(nx, nx->param[1], bias)
+                                                              : nest_const(nx, 0));
     loops_close(c);
 }
 
 static void store_guarded(ConvNest *c, Buffer *to, const Index *at, const Expr *e,
                           const Cond *cond, int n_cond)
 {
-    if (n_cond > 0)
-        build_if(&c->build, cond, n_cond);
+    build_if(&c->build, cond, n_cond);
     build_store(&c->build, to, at, e);
-    if (n_cond > 0)
-        build_end(&c->build, 1);
+    build_end(&c->build, 1);
 }
 
-static const Expr *update_value(const ConvNest *c, const Expr *x, const Index *at)
+/* y += x * w, the loops over the window's elements being open. */
+static const Expr *update_value(const ConvNest *c, Buffer *x, const Index *from, const Index *at)
 {
-    Arena *a = c->nx->arena;
-    return expr_fma(a, x, weight_load(c), expr_load(a, c->nx->out, at, c->nx->out->rank, 1));
+    NestCx *nx = c->nx;
+    return expr_fma(nx->arena, nest_load(nx, x, from), weight_load(c), nest_load(nx, nx->out, at));
+}
+
+static void sum_loops(ConvNest *c)
+{
+    spatial_loops(c);
+    c->ic = loop_open(c, "ic", c->in_each);
+    kernel_loops(c);
 }
 
 void conv_nest(NestCx *nx)
@@ -200,13 +212,10 @@ void conv_nest(NestCx *nx)
     Index at[4], from[4];
     Cond cond[2];
     init_nest(&c);
-    spatial_loops(&c);
-    c.ic = loop_open(&c, "ic", c.in_each);
-    kernel_loops(&c);
+    sum_loops(&c);
     output_index(&c, at);
     int n_cond = input_index(&c, from, cond);
-    const Expr *x = expr_load(nx->arena, nx->in[0], from, nx->in[0]->rank, 1);
-    store_guarded(&c, nx->out, at, update_value(&c, x, at), cond, n_cond);
+    store_guarded(&c, nx->out, at, update_value(&c, nx->in[0], from, at), cond, n_cond);
     loops_close(&c);
 }
 
@@ -224,26 +233,24 @@ static Buffer *window_matrix(const ConvNest *c)
 
 static void matrix_index(const ConvNest *c, Index at[6])
 {
-    Arena *a = c->nx->arena;
     int d = 0;
-    at[d++] = index_var(a, c->n);
+    at[d++] = c->n;
     at[d++] = channel_index(c, c->in_each, c->ic);
     if (!c->flat)
-        at[d++] = index_var(a, c->ky);
-    at[d++] = index_var(a, c->kx);
+        at[d++] = c->ky;
+    at[d++] = c->kx;
     if (!c->flat)
-        at[d++] = index_var(a, c->oy);
-    at[d] = index_var(a, c->ox);
+        at[d++] = c->oy;
+    at[d] = c->ox;
 }
 
 static void matrix_loops(ConvNest *c)
 {
-    c->g = NULL;                               /* channels of all groups in one loop */
+    c->grouped = false;                        /* channels of all groups in one loop */
     c->n = loop_open(c, "n", c->nx->out->dim[0].extent);
     c->ic = loop_open(c, "ic", c->in_each * c->groups);
     kernel_loops(c);
-    c->oy = c->flat ? NULL : loop_open(c, "oy", c->window.out[0]);
-    c->ox = loop_open(c, "ox", c->window.out[1]);
+    output_row_loops(c);
 }
 
 static void matrix_fill(ConvNest *c, Buffer *col)
@@ -261,8 +268,7 @@ static void matrix_fill(ConvNest *c, Buffer *col)
         n_cond = input_index(c, from, cond);
         matrix_index(c, at);
     }
-    store_guarded(c, col, at, expr_load(nx->arena, nx->in[0], from, nx->in[0]->rank, 1), cond,
-                  n_cond);
+    store_guarded(c, col, at, nest_load(nx, nx->in[0], from), cond, n_cond);
     loops_close(c);
 }
 
@@ -273,13 +279,10 @@ void conv_nest_im2col(NestCx *nx)
     Index at[4], from[6];
     matrix_fill(&c, col);
     init_nest(&c);
-    spatial_loops(&c);
-    c.ic = loop_open(&c, "ic", c.in_each);
-    kernel_loops(&c);
+    sum_loops(&c);
     output_index(&c, at);
     matrix_index(&c, from);
-    const Expr *x = expr_load(nx->arena, col, from, col->rank, 1);
-    build_store(&c.build, nx->out, at, update_value(&c, x, at));
+    build_store(&c.build, nx->out, at, update_value(&c, col, from, at));
     loops_close(&c);
 }
 

@@ -41,25 +41,23 @@ bool elementwise_infer(Cx *cx, Node *n)
         diag_help(cx->diags, "give all inputs one shape");
         return false;
     }
-    n->n_param = 0;
     return op_set_output(cx, n, first);
 }
 
 void elementwise_nest(NestCx *nx)
 {
     Arena *a = nx->arena;
-    int rank = nx->out->rank;
     BinOp fold = fold_of(nx->node);
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, nx->out, at);
-    const Expr *y = expr_load(a, nx->in[0], at, rank, 1);
+    nest_loops(&b, nx->out, NULL, at);
+    const Expr *y = nest_load(nx, nx->in[0], at);
     for (int i = 1; i < nx->node->n_in; i++)
-        y = expr_bin(a, fold, y, expr_load(a, nx->in[i], at, rank, 1));
+        y = expr_bin(a, fold, y, nest_load(nx, nx->in[i], at));
     if (nx->node->n_in == 1)
         y = expr_bin(a, fold, y, nest_const(nx, node_float(nx->node, "value")));
     build_store(&b, nx->out, at, y);
-    build_end(&b, rank);
+    build_end(&b, nx->out->rank);
 }
 
 OpCost elementwise_cost(const Node *n)

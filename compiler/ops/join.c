@@ -14,20 +14,14 @@ static void copy_nest_at(NestCx *nx, Buffer *x, const int64_t origin[MAX_RANK])
 {
     Index from[MAX_DIMS], at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, x, from);
+    nest_loops(&b, x, NULL, from);
     for (int d = 0; d < x->rank; d++)
         at[d] = index_offset(from[d], origin[d]);
-    build_store(&b, nx->out, at, expr_load(nx->arena, x, from, x->rank, 1));
+    build_store(&b, nx->out, at, nest_load(nx, x, from));
     build_end(&b, x->rank);
 }
 
 /* ---- concat ------------------------------------------------------------------------------- */
-static int concat_axis(const Node *n)
-{
-    int64_t axis = node_int(n, "axis");
-    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
-}
-
 static bool join_check(Cx *cx, const Node *n, int axis, const Shape *other)
 {
     const Shape *first = &n->in[0]->shape;
@@ -46,7 +40,7 @@ bool concat_infer(Cx *cx, Node *n)
     if (!op_check(cx, n, 2, MAX_RANK))
         return false;
     Shape shape = n->in[0]->shape;
-    int axis = concat_axis(n);
+    int axis = node_axis(n);
     if (axis < 1 || axis >= shape.rank) {
         op_error(cx, n, "axis", "E0607", "axis %lld is not an axis of an item of input %s",
                  (long long)node_int(n, "axis"), shape_text(cx->temp, &shape));
@@ -59,14 +53,13 @@ bool concat_infer(Cx *cx, Node *n)
             return false;
         shape.dim[axis] += n->in[i]->shape.dim[axis];
     }
-    n->n_param = 0;
     return op_set_output(cx, n, &shape);
 }
 
 void concat_nest(NestCx *nx)
 {
     int64_t origin[MAX_RANK] = {0};
-    int axis = concat_axis(nx->node);
+    int axis = node_axis(nx->node);
     for (int i = 0; i < nx->node->n_in; i++) {
         copy_nest_at(nx, nx->in[i], origin);
         origin[axis] += nx->in[i]->dim[axis].extent;
@@ -84,7 +77,6 @@ bool pad_infer(Cx *cx, Node *n)
         int direction = d - shape.rank + 2;
         shape.dim[d] += w.pad[direction] + w.pad[direction + 2];
     }
-    n->n_param = 0;
     return op_set_output(cx, n, &shape);
 }
 
@@ -95,7 +87,7 @@ void pad_nest(NestCx *nx)
     Window w = node_window(nx->node);
     int64_t origin[MAX_RANK] = {0};
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, nx->out, at);
+    nest_loops(&b, nx->out, NULL, at);
     build_store(&b, nx->out, at, nest_const(nx, node_float(nx->node, "value")));
     build_end(&b, rank);
     for (int d = 2; d < rank; d++)

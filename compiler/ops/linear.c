@@ -25,38 +25,28 @@ bool linear_infer(Cx *cx, Node *n)
     return op_set_output(cx, n, &shape);
 }
 
-/* The loops over the output; fills its indices and returns the one that counts features. */
-static void output_loops(Builder *b, const Buffer *out, Index at[3])
-{
-    static const char *const names[2][3] = {{"n", "o"}, {"n", "p", "o"}};
-    for (int d = 0; d < out->rank; d++) {
-        const Var *v = build_for(b, names[out->rank - 2][d], out->dim[d].extent);
-        at[d] = index_var(b->arena, v);
-    }
-}
-
 void linear_nest(NestCx *nx)
 {
-    Arena *a = nx->arena;
+    static const char *const names[2][3] = {{"n", "o"}, {"n", "p", "o"}};
     Buffer *x = nx->in[0], *w = nx->param[0], *y = nx->out;
     int last = y->rank - 1;
     Index at[3], from[3];
     Builder b = build_kernel(nx->kernel);
-    output_loops(&b, y, at);
-    const Expr *bias = nx->node->n_param > 1 ? expr_load(a, nx->param[1], &at[last], 1, 1)
+    nest_loops(&b, y, names[y->rank - 2], at);
+    const Expr *bias = nx->node->n_param > 1 ? nest_load(nx, nx->param[1], &at[last])
                                              : nest_const(nx, 0);
     build_store(&b, y, at, bias);
     build_end(&b, y->rank);
 
-    output_loops(&b, y, at);
-    Index i = index_var(a, build_for(&b, "i", x->dim[last].extent));
+    nest_loops(&b, y, names[y->rank - 2], at);
+    Index i = nest_loop(&b, "i", x->dim[last].extent);
     for (int d = 0; d < last; d++)
         from[d] = at[d];
     from[last] = i;
     Index tap[2] = {at[last], i};
     build_store(&b, y, at,
-                expr_fma(a, expr_load(a, x, from, x->rank, 1), expr_load(a, w, tap, 2, 1),
-                         expr_load(a, y, at, y->rank, 1)));
+                expr_fma(nx->arena, nest_load(nx, x, from), nest_load(nx, w, tap),
+                         nest_load(nx, y, at)));
     build_end(&b, y->rank + 1);
 }
 

@@ -27,7 +27,6 @@ bool lrn_infer(Cx *cx, Node *n)
         diag_help(cx->diags, "0.75 is what Krizhevsky et al. (2012) use");
         return false;
     }
-    n->n_param = 0;
     return op_set_output(cx, n, &n->in[0]->shape);
 }
 
@@ -37,15 +36,10 @@ static Index lrn_loops(Builder *b, const Buffer *x, int64_t channels, Index at[4
                        Index square[4])
 {
     static const char *const names[2][2] = {{"ox", ""}, {"oy", "ox"}};
-    Index n = index_var(b->arena, build_for(b, "n", x->dim[0].extent));
-    at[0] = square[0] = n;
+    at[0] = square[0] = nest_loop(b, "n", x->dim[0].extent);
     for (int d = 2; d < x->rank; d++)
-{
-        at[d] = index_var(b->arena, build_for(b, names[x->rank - 3][d - 2], x->dim[d].extent));
-        square[d - 1] = at[d];
-    }
-    at[1] = index_var(b->arena, build_for(b, "c", channels));
-    return at[1];
+        at[d] = square[d - 1] = nest_loop(b, names[x->rank - 3][d - 2], x->dim[d].extent);
+    return at[1] = nest_loop(b, "c", channels);
 }
 
 static void zero_channels(NestCx *nx, Builder *b, Buffer *sq, int64_t first, int64_t count)
@@ -61,7 +55,6 @@ static void zero_channels(NestCx *nx, Builder *b, Buffer *sq, int64_t first, int
 
 static Buffer *squares_nest(NestCx *nx, Builder *b, int64_t size)
 {
-    Arena *a = nx->arena;
     Buffer *x = nx->in[0];
     int64_t channels = x->dim[1].extent, extent[4];
     extent[0] = x->dim[0].extent;
@@ -75,15 +68,14 @@ static Buffer *squares_nest(NestCx *nx, Builder *b, int64_t size)
     Index at[4], square[4];
     Index c = lrn_loops(b, x, channels, at, square);
     square[x->rank - 1] = index_offset(c, size / 2);
-    const Expr *value = expr_load(a, x, at, x->rank, 1);
-    build_store(b, sq, square, expr_bin(a, BIN_MUL, value, value));
+    const Expr *value = nest_load(nx, x, at);
+    build_store(b, sq, square, expr_bin(nx->arena, BIN_MUL, value, value));
     build_end(b, x->rank);
     return sq;
 }
 
 static void sums_nest(NestCx *nx, Builder *b, Buffer *sq, int64_t size)
 {
-    Arena *a = nx->arena;
     Buffer *y = nx->out;
     int64_t channels = y->dim[1].extent;
     Index at[4], square[4];
@@ -92,11 +84,9 @@ static void sums_nest(NestCx *nx, Builder *b, Buffer *sq, int64_t size)
     build_end(b, y->rank);
 
     Index c = lrn_loops(b, y, channels, at, square);
-    Index j = index_var(a, build_for(b, "j", size));
-    square[y->rank - 1] = index_add(a, c, j);
+    square[y->rank - 1] = index_add(nx->arena, c, nest_loop(b, "j", size));
     build_store(b, y, at,
-                expr_bin(a, BIN_ADD, expr_load(a, sq, square, sq->rank, 1),
-                         expr_load(a, y, at, y->rank, 1)));
+                nest_reduce(nx, BIN_ADD, nest_load(nx, y, at), nest_load(nx, sq, square)));
     build_end(b, y->rank + 1);
 }
 
@@ -111,11 +101,11 @@ void lrn_nest(NestCx *nx)
     Index at[4], square[4];
     lrn_loops(&b, y, y->dim[1].extent, at, square);
     double alpha = node_float(nx->node, "alpha") / (double)size;
-    const Expr *base = expr_fma(a, nest_const(nx, alpha), expr_load(a, y, at, y->rank, 1),
+    const Expr *base = expr_fma(a, nest_const(nx, alpha), nest_load(nx, y, at),
                                 nest_const(nx, node_float(nx->node, "k")));
     int quarters = (int)(node_float(nx->node, "beta") * 4);
     build_store(&b, y, at,
-                expr_bin(a, BIN_MUL, expr_load(a, x, at, x->rank, 1),
+                expr_bin(a, BIN_MUL, nest_load(nx, x, at),
                          expr_pow_neg_quarters(a, base, quarters)));
     build_end(&b, y->rank);
 }

@@ -168,9 +168,10 @@ static bool inputs_check(Cx *cx, const Node *n)
     return false;
 }
 
-bool op_check(Cx *cx, const Node *n, int min_rank, int max_rank)
+bool op_check(Cx *cx, Node *n, int min_rank, int max_rank)
 {
     bool good = inputs_check(cx, n);
+    n->n_param = 0;
     for (int i = 0; n->op->attrs[i].name; i++)
         good = attr_check(cx, n, &n->op->attrs[i], &n->attr[i]) && good;
     if (n->n_in == 0)
@@ -220,6 +221,17 @@ bool op_set_output(Cx *cx, Node *n, const Shape *shape)
     return true;
 }
 
+bool pointwise_infer(Cx *cx, Node *n)
+{
+    return op_check(cx, n, 1, MAX_RANK) && op_set_output(cx, n, &n->in[0]->shape);
+}
+
+int node_axis(const Node *n)
+{
+    int64_t axis = node_int(n, "axis");
+    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
+}
+
 /* ---- costs and small parts of nests ------------------------------------------------------- */
 static int64_t product_saturated(int64_t a, int64_t b)
 {
@@ -238,10 +250,25 @@ const Expr *nest_const(const NestCx *nx, double v)
     return expr_const(nx->arena, (Type){nx->type, 1}, v);
 }
 
-void nest_loops(Builder *build, const Buffer *b, Index index[MAX_DIMS])
+const Expr *nest_load(const NestCx *nx, Buffer *b, const Index *at)
+{
+    return expr_load(nx->arena, b, at, b->rank, 1);
+}
+
+const Expr *nest_reduce(const NestCx *nx, BinOp op, const Expr *acc, const Expr *x)
+{
+    return op == BIN_ADD ? expr_bin(nx->arena, op, x, acc) : expr_bin(nx->arena, op, acc, x);
+}
+
+Index nest_loop(Builder *build, const char *name, int64_t extent)
+{
+    return index_var(build->arena, build_for(build, name, extent));
+}
+
+void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index *index)
 {
     for (int d = 0; d < b->rank; d++) {
         const char *name = d == 0 ? "n" : arena_printf(build->arena, "i%d", d);
-        index[d] = index_var(build->arena, build_for(build, name, b->dim[d].extent));
+        index[d] = nest_loop(build, names ? names[d] : name, b->dim[d].extent);
     }
 }

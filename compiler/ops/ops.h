@@ -85,11 +85,13 @@ Window node_window(const Node *n);
 /* Reports at the attribute (at the layer when attr is NULL or unwritten); "conv: " goes before. */
 void op_error(Cx *cx, const Node *n, const char *attr, const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-/* What every shape rule begins with: number of inputs, ranges of attributes, rank of input 0. */
-bool op_check(Cx *cx, const Node *n, int min_rank, int max_rank);
+/* What every shape rule begins with: number of inputs, ranges of attributes, rank of input 0; the
+ * node has no parameters yet. */
+bool op_check(Cx *cx, Node *n, int min_rank, int max_rank);
 /* What it ends with: parameter number at, and the output's shape, within the size limits. */
 bool op_set_param(Cx *cx, Node *n, int at, const char *role, Shape shape);
 bool op_set_output(Cx *cx, Node *n, const Shape *shape);
+int node_axis(const Node *n);      /* the attribute 'axis', counted from the front */
 OpCost op_cost(int64_t count, int64_t macs_each, int64_t flops_each);   /* saturates */
 
 /* Window attributes fit the input's rank; output extents, at least 1 or reported. */
@@ -98,11 +100,16 @@ bool window_infer(Cx *cx, const Node *n, bool ceil_mode, int64_t out[2]);
  * halo that reads as zero count as inside. */
 void window_guard(Cond *cond, int *n_cond, const Buffer *b, int dim, Index at, bool zero_is_fine);
 /* pos = o * stride + k * dilation - pad along direction d. */
-Index window_index(Arena *a, const Window *w, int d, const Var *o, const Var *k);
+Index window_index(Arena *a, const Window *w, int d, Index o, Index k);
 
 const Expr *nest_const(const NestCx *nx, double v);
-/* One loop a dimension of b, outermost first (n, i1, i2, ...); fills the indices of an access. */
-void nest_loops(Builder *build, const Buffer *b, Index index[MAX_DIMS]);
+const Expr *nest_load(const NestCx *nx, Buffer *b, const Index *at);
+/* acc + x or max(acc, x), for sums and maxima one element at a time. */
+const Expr *nest_reduce(const NestCx *nx, BinOp op, const Expr *acc, const Expr *x);
+Index nest_loop(Builder *build, const char *name, int64_t extent);
+/* One loop a dimension of b, outermost first, called as said or n, i1, i2, ... where names is
+ * NULL; fills the indices of an access. */
+void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index *index);
 
 #define OP(name, min_in, max_in, infer, nest, alternative, cost, traits, summary, ...) \
     bool infer(Cx *cx, Node *n);                                                       \

@@ -38,59 +38,29 @@ bool pool_infer(Cx *cx, Node *n)
     shape.dim[shape.rank - 1] = extent[1];
     if (shape.rank == 4)
         shape.dim[2] = extent[0];
-    n->n_param = 0;
     return op_set_output(cx, n, &shape);
 }
 
-/* n, c, oy, ox: the same loops in both nests. Fills the output's indices. */
-static void output_loops(Builder *b, const Buffer *y, const Var *var[4], Index at[4])
+bool global_avgpool_infer(Cx *cx, Node *n)
 {
-    static const char *const names[2][4] = {{"n", "c", "ox"}, {"n", "c", "oy", "ox"}};
-    for (int d = 0; d < y->rank; d++) {
-        var[d] = build_for(b, names[y->rank - 3][d], y->dim[d].extent);
-        at[d] = index_var(b->arena, var[d]);
-    }
+    if (!op_check(cx, n, 3, 4))
+        return false;
+    Shape shape = n->in[0]->shape;
+    for (int d = 2; d < shape.rank; d++)
+        shape.dim[d] = 1;
+    return op_set_output(cx, n, &shape);
 }
 
-void maxpool_nest(NestCx *nx)
-{
-    Arena *a = nx->arena;
-    Buffer *x = nx->in[0], *y = nx->out;
-    Window w = node_window(nx->node);
-    const Var *var[4];
-    Index at[4], from[4];
-    Builder b = build_kernel(nx->kernel);
-    output_loops(&b, y, var, at);
-    build_store(&b, y, at, nest_const(nx, -HUGE_VAL));
-    build_end(&b, y->rank);
+/* ---- windows ------------------------------------------------------------------------------ */
+static const char *const loop_names[2][4] = {{"n", "c", "ox"}, {"n", "c", "oy", "ox"}};
 
-    output_loops(&b, y, var, at);
-    Cond cond[2];
-    int n_cond = 0;
-    from[0] = at[0];
-    from[1] = at[1];
-    for (int d = 2; d < y->rank; d++) {
-        int direction = d - y->rank + 2;
-        const Var *k = build_for(&b, direction == 0 ? "ky" : "kx", w.kernel[direction]);
-        from[d] = window_index(a, &w, direction, var[d], k);
-        window_guard(cond, &n_cond, x, d, from[d], false);
-    }
-    if (n_cond > 0)
-        build_if(&b, cond, n_cond);
-    build_store(&b, y, at,
-                expr_bin(a, BIN_MAX, expr_load(a, y, at, y->rank, 1),
-                         expr_load(a, x, from, x->rank, 1)));
-    build_end(&b, 2 * y->rank - 2 + (n_cond > 0));
-}
-
-/* ---- averages ----------------------------------------------------------------------------- */
-typedef struct AverageNest {
+typedef struct PoolNest {
     NestCx *nx;
     Builder build;
     Window window;
-    const Var *var[4];
+    const char *const *names;      /* of the loops over the output */
     Index at[4], from[4];          /* of the output and the input */
-} AverageNest;
+} PoolNest;
 
 /* Without a kernel: one window as large as the input. */
 static Window pool_window(const Node *n)
@@ -101,19 +71,19 @@ static Window pool_window(const Node *n)
     return w;
 }
 
-bool global_avgpool_infer(Cx *cx, Node *n)
+static PoolNest pool_begin(NestCx *nx)
 {
-    if (!op_check(cx, n, 3, 4))
-        return false;
-    Shape shape = n->in[0]->shape;
-    for (int d = 2; d < shape.rank; d++)
-        shape.dim[d] = 1;
-    n->n_param = 0;
-    return op_set_output(cx, n, &shape);
+    return (PoolNest){.nx = nx, .build = build_kernel(nx->kernel),
+                      .window = pool_window(nx->node), .names = loop_names[nx->out->rank - 3]};
+}
+
+static void output_loops(PoolNest *s)
+{
+    nest_loops(&s->build, s->nx->out, s->names, s->at);
 }
 
 /* How much of the padding along direction d an average counts. */
-static void counted_pad(const AverageNest *s, int d, int64_t *before, int64_t *after)
+static void counted_pad(const PoolNest *s, int d, int64_t *before, int64_t *after)
 {
     const AttrValue *counts = node_attr(s->nx->node, "count_include_pad");
     bool padded = counts && counts->i[0];
@@ -121,8 +91,55 @@ static void counted_pad(const AverageNest *s, int d, int64_t *before, int64_t *a
     *after = padded ? s->window.pad[d + 2] : 0;
 }
 
+/* Loops over a window's elements and a test for those that count, or those of the input; returns
+ * how many levels it opened. */
+static int window_loops(PoolNest *s, bool counting)
+{
+    Cond cond[2];
+    int n_cond = 0, rank = s->nx->out->rank;
+    for (int d = 2; d < rank; d++) {
+        int direction = d - rank + 2;
+        Index k = nest_loop(&s->build, direction == 0 ? "ky" : "kx", s->window.kernel[direction]);
+        int64_t before, after;
+        s->from[d] = window_index(s->nx->arena, &s->window, direction, s->at[d], k);
+        counted_pad(s, direction, &before, &after);
+        if (counting)
+            cond[n_cond++] = (Cond){index_offset(s->from[d], before),
+                                    s->window.in[direction] + before + after};
+        else
+            window_guard(cond, &n_cond, s->nx->in[0], d, s->from[d], false);
+    }
+    build_if(&s->build, cond, n_cond);
+    return rank - 1;
+}
+
+/* Sum or maximum of each window. */
+static void reduce_nest(PoolNest *s, BinOp op, double neutral)
+{
+    Buffer *x = s->nx->in[0], *y = s->nx->out;
+    output_loops(s);
+    build_store(&s->build, y, s->at, nest_const(s->nx, neutral));
+    build_end(&s->build, y->rank);
+
+    output_loops(s);
+    s->from[0] = s->at[0];
+    s->from[1] = s->at[1];
+    int open = window_loops(s, false);
+    build_store(&s->build, y, s->at,
+                nest_reduce(s->nx, op, nest_load(s->nx, y, s->at),
+                            nest_load(s->nx, x, s->from)));
+    build_end(&s->build, y->rank + open);
+}
+
+void maxpool_nest(NestCx *nx)
+{
+    PoolNest s = pool_begin(nx);
+    reduce_nest(&s, BIN_MAX, -HUGE_VAL);
+}
+
+/* ---- averages ----------------------------------------------------------------------------- */
 /* Does a window contain elements that do not count? */
-static bool counts_differ(const AverageNest *s)
+static bool counts_differ(const PoolNest *s)
 {
     const Window *w = &s->window;
     for (int d = 0; d < 2; d++) {
@@ -135,95 +152,39 @@ static bool counts_differ(const AverageNest *s)
     return false;
 }
 
-/* Loops over a window's elements and a test for those that count, or those of the input; returns
- * how many levels it opened. */
-static int window_loops(AverageNest *s, bool counting)
+/* How many elements count, window by window: the same for all items and channels. */
+static Buffer *counts_nest(PoolNest *s)
 {
-    Cond cond[2];
-    int n_cond = 0, rank = s->nx->out->rank;
-    for (int d = 2; d < rank; d++) {
-        int direction = d - rank + 2;
-        const Var *k = build_for(&s->build, direction == 0 ? "ky" : "kx",
-                                 s->window.kernel[direction]);
-        int64_t before, after;
-        s->from[d] = window_index(s->nx->arena, &s->window, direction, s->var[d], k);
-        counted_pad(s, direction, &before, &after);
-        if (counting)
-            cond[n_cond++] = (Cond){index_offset(s->from[d], before),
-                                    s->window.in[direction] + before + after};
-        else
-            window_guard(cond, &n_cond, s->nx->in[0], d, s->from[d], false);
-    }
-    if (n_cond > 0)
-        build_if(&s->build, cond, n_cond);
-    return rank - 2 + (n_cond > 0);
-}
-
-/* The loops over a plane of the output: counts are the same for all items and channels. */
-static void plane_loops(AverageNest *s)
-{
-    const Buffer *y = s->nx->out;
-    for (int d = 2; d < y->rank; d++) {
-        s->var[d] = build_for(&s->build, d == y->rank - 1 ? "ox" : "oy", y->dim[d].extent);
-        s->at[d] = index_var(s->nx->arena, s->var[d]);
-    }
-}
-
-/* How many elements count, window by window. */
-static Buffer *counts_nest(AverageNest *s)
-{
-    Arena *a = s->nx->arena;
-    int plane = s->nx->out->rank - 2;
+    int rank = s->nx->out->rank - 2;
     int64_t extent[2];
-    for (int d = 0; d < plane; d++)
+    for (int d = 0; d < rank; d++)
         extent[d] = s->nx->out->dim[2 + d].extent;
-    Buffer *count = kernel_scratch(s->nx->kernel, "count", s->nx->type, plane, extent);
-    plane_loops(s);
+    Buffer *count = kernel_scratch(s->nx->kernel, "count", s->nx->type, rank, extent);
+    nest_loops(&s->build, count, s->names + 2, s->at + 2);
     build_store(&s->build, count, s->at + 2, nest_const(s->nx, 0));
-    build_end(&s->build, plane);
+    build_end(&s->build, rank);
 
-    plane_loops(s);
+    nest_loops(&s->build, count, s->names + 2, s->at + 2);
     int open = window_loops(s, true);
     build_store(&s->build, count, s->at + 2,
-                expr_bin(a, BIN_ADD, nest_const(s->nx, 1),
-                         expr_load(a, count, s->at + 2, plane, 1)));
-    build_end(&s->build, plane + open);
+                nest_reduce(s->nx, BIN_ADD, nest_load(s->nx, count, s->at + 2),
+                            nest_const(s->nx, 1)));
+    build_end(&s->build, rank + open);
     return count;
-}
-
-static void sums_nest(AverageNest *s)
-{
-    Arena *a = s->nx->arena;
-    Buffer *x = s->nx->in[0], *y = s->nx->out;
-    output_loops(&s->build, y, s->var, s->at);
-    build_store(&s->build, y, s->at, nest_const(s->nx, 0));
-    build_end(&s->build, y->rank);
-
-    output_loops(&s->build, y, s->var, s->at);
-    s->from[0] = s->at[0];
-    s->from[1] = s->at[1];
-    int open = window_loops(s, false);
-    build_store(&s->build, y, s->at,
-                expr_bin(a, BIN_ADD, expr_load(a, x, s->from, x->rank, 1),
-                         expr_load(a, y, s->at, y->rank, 1)));
-    build_end(&s->build, y->rank + open);
 }
 
 void avgpool_nest(NestCx *nx)
 {
-    Arena *a = nx->arena;
     Buffer *y = nx->out;
-    AverageNest s = {.nx = nx, .build = build_kernel(nx->kernel),
-                     .window = pool_window(nx->node)};
+    PoolNest s = pool_begin(nx);
     Buffer *count = counts_differ(&s) ? counts_nest(&s) : NULL;
-    sums_nest(&s);
+    reduce_nest(&s, BIN_ADD, 0);
 
-    output_loops(&s.build, y, s.var, s.at);
+    output_loops(&s);
     double whole = (double)(s.window.kernel[0] * s.window.kernel[1]);
-    const Expr *divisor = count ? expr_load(a, count, s.at + 2, y->rank - 2, 1)
-                                : nest_const(nx, whole);
+    const Expr *divisor = count ? nest_load(nx, count, s.at + 2) : nest_const(nx, whole);
     build_store(&s.build, y, s.at,
-                expr_bin(a, BIN_DIV, expr_load(a, y, s.at, y->rank, 1), divisor));
+                expr_bin(nx->arena, BIN_DIV, nest_load(nx, y, s.at), divisor));
     build_end(&s.build, y->rank);
 }
 

@@ -10,20 +10,11 @@
 #include "ops/ops.h"
 
 /* ---- shape rules -------------------------------------------------------------------------- */
-bool copy_infer(Cx *cx, Node *n)
-{
-    if (!op_check(cx, n, 1, MAX_RANK))
-        return false;
-    n->n_param = 0;
-    return op_set_output(cx, n, &n->in[0]->shape);
-}
-
 bool flatten_infer(Cx *cx, Node *n)
 {
     if (!op_check(cx, n, 1, MAX_RANK))
         return false;
     Shape flat = {2, {n->in[0]->shape.dim[0], shape_count(&n->in[0]->shape)}};
-    n->n_param = 0;
     return op_set_output(cx, n, &flat);
 }
 
@@ -107,7 +98,6 @@ bool reshape_infer(Cx *cx, Node *n)
         diag_help(cx->diags, "put a 'flatten' layer before it");
         return false;
     }
-    n->n_param = 0;
     return op_set_output(cx, n, &out);
 }
 
@@ -116,28 +106,24 @@ void copy_nest(NestCx *nx)
 {
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
-    nest_loops(&b, nx->out, at);
-    build_store(&b, nx->out, at, expr_load(nx->arena, nx->in[0], at, nx->out->rank, 1));
+    nest_loops(&b, nx->out, NULL, at);
+    build_store(&b, nx->out, at, nest_load(nx, nx->in[0], at));
     build_end(&b, nx->out->rank);
 }
 
 /* Indices of one side: each dimension is the sum of the loops whose strides lie within it. */
-static void side_index(Arena *a, const Shape *s, const Factors *f, const Var *const *loop,
+static void side_index(Arena *a, const Shape *s, const Factors *f, const Index *loop,
                        Index at[MAX_DIMS])
 {
     int64_t unit = 1;                          /* elements that one step along d moves */
     int i = 0;
-    for (int d = s->rank - 1; d >= 1; d--)
-{
+    for (int d = s->rank - 1; d >= 1; d--) {
         int first = i;
         at[d] = index_const(0);
         while (i < f->n && f->stride[i] < unit * s->dim[d])
             i++;
         for (int k = i - 1; k >= first; k--)
-{
-            Index part = index_scale(a, index_var(a, loop[k]), f->stride[k] / unit);
-            at[d] = index_add(a, at[d], part);
-        }
+            at[d] = index_add(a, at[d], index_scale(a, loop[k], f->stride[k] / unit));
         unit *= s->dim[d];
     }
 }
@@ -147,16 +133,15 @@ void reshape_nest(NestCx *nx)
     const Shape *in = &nx->node->in[0]->shape, *out = &nx->node->out->shape;
     Arena *a = nx->arena;
     Factors f;
-    const Var *loop[2 * MAX_RANK];
-    Index from[MAX_DIMS], at[MAX_DIMS];
+    Index loop[2 * MAX_RANK], from[MAX_DIMS], at[MAX_DIMS];
     factors_find(in, out, &f);                 /* succeeded in the shape rule */
     Builder b = build_kernel(nx->kernel);
-    from[0] = at[0] = index_var(a, build_for(&b, "n", nx->out->dim[0].extent));
+    from[0] = at[0] = nest_loop(&b, "n", nx->out->dim[0].extent);
     for (int i = f.n - 1; i >= 0; i--)
-        loop[i] = build_for(&b, arena_printf(a, "i%d", f.n - i), f.factor[i]);
+        loop[i] = nest_loop(&b, arena_printf(a, "i%d", f.n - i), f.factor[i]);
     side_index(a, in, &f, loop, from);
     side_index(a, out, &f, loop, at);
-    build_store(&b, nx->out, at, expr_load(a, nx->in[0], from, in->rank, 1));
+    build_store(&b, nx->out, at, nest_load(nx, nx->in[0], from));
     build_end(&b, f.n + 1);
 }
 

@@ -104,10 +104,9 @@ bool window_infer(Cx *cx, const Node *n, bool ceil_mode, int64_t out[2])
     return true;
 }
 
-Index window_index(Arena *a, const Window *w, int d, const Var *o, const Var *k)
+Index window_index(Arena *a, const Window *w, int d, Index o, Index k)
 {
-    Index at = index_scale(a, index_var(a, o), w->stride[d]);
-    at = index_add(a, at, index_scale(a, index_var(a, k), w->dilation[d]));
+    Index at = index_add(a, index_scale(a, o, w->stride[d]), index_scale(a, k, w->dilation[d]));
     return index_offset(at, -w->pad[d]);
 }
 

@@ -88,13 +88,18 @@ static void collect_operand(void *user, const Expr *e)
         p->weight_bytes += (double)buffer_bytes(e->buffer);
 }
 
+static bool varies(const Index *index, int n, const Var *v)
+{
+    bool found = false;
+    for (int d = 0; d < n; d++)
+        found |= index_coef(index[d], v) != 0;
+    return found;
+}
+
 static bool is_reduction(const Nest *nest, int var)
 {
     const Stmt *main = nest->update ? nest->update : nest->init;
-    for (int d = 0; d < main->n_index; d++)
-        if (index_coef(main->index[d], nest->var[var]))
-            return false;
-    return true;
+    return !varies(main->index, main->n_index, nest->var[var]);
 }
 
 static Problem problem_of(Arena *a, const Nest *nest, const Row *row)
@@ -136,7 +141,7 @@ static bool block_aligned(Index x, const Var *v, int64_t block)
     return ok;
 }
 
-/* Weights that only the update reads, once, are packed for it. */
+/* Weights that only the update reads, once, are packed for it, unless they have their layout. */
 static bool is_packed(const Problem *p, const Buffer *b)
 {
     int reads = 0, operands = 0;
@@ -144,8 +149,8 @@ static bool is_packed(const Problem *p, const Buffer *b)
         reads += p->all[i].buffer == b;
     for (int i = 0; i < p->n_loads; i++)
         operands += p->load[i]->buffer == b;
-    return b->kind == BUF_WEIGHT && b->rank >= 2 && b->rank <= MAX_PACKED && reads == 1 &&
-           operands == 1;
+    return b->kind == BUF_WEIGHT && b->n_storage == 0 && b->rank >= 2 && b->rank <= MAX_PACKED &&
+           reads == 1 && operands == 1;
 }
 
 static bool lane_contiguous(const Problem *p, const Access *x, const Var *v)
@@ -179,7 +184,7 @@ static bool lane_has_slack(const Problem *p, const Var *v, int64_t over, bool sc
         int64_t min, max, end = dim->extent - 1;
         index_range(x->index[d], &min, &max);
         if (dim->zero || (x->store && (max != end || x->index[d].n > 1)) ||
-            (x->buffer->kind != BUF_WEIGHT && max + over > end + dim->hi))
+            ((x->buffer->kind != BUF_WEIGHT || x->buffer->n_storage) && max + over > end + dim->hi))
             return false;
     }
     return true;
@@ -204,36 +209,24 @@ static bool can_be_lane(const Problem *p, int var, bool scatter)
     return used;
 }
 
-static bool varies(const Expr *load, const Var *v)
-{
-    for (int d = 0; v && d < load->n_index; d++)
-        if (index_coef(load->index[d], v))
-            return true;
-    return false;
-}
-
 /* Cycles of one turn of the reduction over a tile of block x points. */
 static double turn_cycles(const Problem *p, const Tile *t, int64_t block, int64_t points)
 {
     const Row *row = p->row;
-    const Var *lane = p->nest->var[t->lane];
-    const Var *point = t->point < 0 ? NULL : p->nest->var[t->point];
     double loads = 0, bytes = 0;
     for (int i = 0; i < p->n_loads; i++) {
-        double n = (varies(p->load[i], lane) ? (double)block : 1) *
-                   (varies(p->load[i], point) ? (double)points : 1);
+        const Expr *e = p->load[i];
+        bool lanes = varies(e->index, e->n_index, p->nest->var[t->lane]);
+        bool each = t->point >= 0 && varies(e->index, e->n_index, p->nest->var[t->point]);
+        double n = (double)((lanes ? block : 1) * (each ? points : 1));
         loads += n;
-        if (p->load[i]->buffer->kind == BUF_WEIGHT && varies(p->load[i], lane))
+        if (e->buffer->kind == BUF_WEIGHT && lanes)
             bytes += n * row->lanes * 4;
     }
     double bandwidth = p->weight_bytes > (double)row->l2_bytes * 4 ? row->memory_bytes_per_cycle
                                                            : row->l2_bytes_per_cycle;
-    double cycles = (double)(block * points) / row->fma_issue;
-    double port = loads / row->loads;
-    if (port > cycles)
-        cycles = port;
-    if (row->fma_latency > cycles)
-        cycles = row->fma_latency;
+    double port = loads / row->loads, fmas = (double)(block * points) / row->fma_issue;
+    double cycles = fmax(fmax(fmas, port), row->fma_latency);
     if (p->weight_bytes > (double)row->l1_bytes && bytes / bandwidth > cycles)
         cycles = bytes / bandwidth;
     return cycles + 0.15 * port + 0.5;
@@ -291,6 +284,14 @@ static bool tile_on_blocks(const Problem *p, const Tile *t)
            (t->point < 0 || parts_on_blocks(p, p->nest->var[t->point], t->points));
 }
 
+/* Weights that stream from memory get blocks of two cache lines: wider ones are no faster, and rows
+ * with fewer registers can read the same blocks. */
+static int64_t most_vectors(const Problem *p)
+{
+    bool streams = p->weight_bytes > (double)p->row->l2_bytes * 4;
+    return !p->nest->update ? 1 : streams && p->row->lanes > 4 ? 32 / p->row->lanes : 8;
+}
+
 /* The best tile whose lanes run along `lane`. */
 static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
 {
@@ -305,8 +306,7 @@ static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
                                              p->nest->var[point]->extent == 1)))
             continue;
         int64_t most = point < 0 ? 1 : p->nest->var[point]->extent;
-        for (int64_t block = 1; block <= vectors && block <= (p->nest->update ? 8 : 1);
-             block++)
+        for (int64_t block = 1; block <= vectors && block <= most_vectors(p); block++)
             for (int64_t points = 1; points <= most && points <= 28; points++) {
                 Tile t = {lane, point, block, points, pad, scatter, 0, 0};
                 if (!tile_fits(p, &t))
@@ -338,84 +338,67 @@ static int64_t reduction_block(const Problem *p, int var)
     return 0;
 }
 
-/* The dimension of the weights that a reduction alone runs along, or -1. */
-static int reduction_dim(const Problem *p, const Access *x, int var, int lane)
-{
-    int d = is_reduction(p->nest, var) ? lane_dim(x, p->nest->var[var]) : -1;
-    return d >= 0 && d != lane && x->index[d].n == 1 ? d : -1;
-}
-
-/* The weights' layout follows the loops: lane blocks outside, reductions in order, lanes last. */
-static void write_pack(const Problem *p, Str *out, const Tile *t, const Buffer *b,
-                       const Index *index)
-{
-    const Nest *nest = p->nest;
-    Access access = {b, index, false, false};
-    int lane = lane_dim(&access, nest->var[t->lane]);
-    int64_t width = t->block * p->row->lanes;
-    bool placed[MAX_DIMS] = {false};
-    if (lane < 0)
-        return;
-    if (t->pad || !block_aligned(index[lane], nest->var[t->lane], width))
-        width = p->row->lanes;
-    str_printf(out, "pack %s [", b->name);
-    placed[lane] = true;
-    Str inner = str_new(p->arena);
-    for (int pass = 0; pass < 2; pass++)
-        for (int v = 0; v < nest->n_vars; v++) {
-            int d = reduction_dim(p, &access, v, lane);
-            if (d < 0)
-                continue;
-            int64_t block = reduction_block(p, v);
-            placed[d] = true;
-            if (pass == 0 && block)
-                str_printf(&inner, "d%d/%lld, ", d, (long long)block);
-            else if (pass == 1 && !block)
-                str_printf(&inner, "d%d, ", d);
-        }
-    for (int v = 0; v < nest->n_vars; v++) {
-        int d = reduction_dim(p, &access, v, lane);
-        if (d >= 0 && reduction_block(p, v))
-            str_printf(&inner, "d%d%%%lld, ", d, (long long)reduction_block(p, v));
-    }
-    for (int d = 0; d < b->rank; d++)
-        if (!placed[d])
-            str_printf(out, "d%d, ", d);
-    str_printf(out, "d%d/%d, %sd%d%%%d], ", lane, (int)width, inner.data, lane, (int)width);
-}
-
 typedef struct Reductions {            /* the reduction loops as the schedule orders them */
     const char *name[MAX_NEST_LOOPS];
     int64_t extent[MAX_NEST_LOOPS];
     int n;
     int partial;                       /* position of the partial sums' first loop, or -1 */
     int64_t split;                     /* of the outermost loop, to make it so; 0: none */
+    int var[MAX_NEST_LOOPS];           /* before that split: what they count, and which half */
+    char half[MAX_NEST_LOOPS];         /* '/': number of a block, '%': place in it, ' ': all */
+    int n_vars;
 } Reductions;
-
-static void reductions_add(Reductions *r, const char *name, int64_t extent)
-{
-    r->name[r->n] = name;
-    r->extent[r->n++] = extent;
-}
 
 /* Blocks of blocked dimensions, then whole loops, then the insides of blocks. */
 static Reductions reductions_in_order(const Problem *p)
 {
     Reductions r = {.partial = -1};
-    for (int half = 0; half < 3; half++)
+    for (int pass = 0; pass < 3; pass++)
         for (int v = 0; v < p->nest->n_vars; v++) {
             const Var *var = p->nest->var[v];
             int64_t block = reduction_block(p, v);
-            if (!is_reduction(p->nest, v) || (block != 0) != (half != 1))
+            if (!is_reduction(p->nest, v) || (block != 0) != (pass != 1))
                 continue;
-            if (half == 0)
-                reductions_add(&r, arena_printf(p->arena, "%s.o", var->name), var->extent / block);
-            else if (half == 1)
-                reductions_add(&r, var->name, var->extent);
-            else
-                reductions_add(&r, arena_printf(p->arena, "%s.i", var->name), block);
+            r.var[r.n] = v;
+            r.half[r.n] = "/ %"[pass];
+            r.extent[r.n] = pass == 0 ? var->extent / block : pass == 1 ? var->extent : block;
+            r.name[r.n++] = arena_printf(p->arena, "%s%s", var->name,
+                                         pass == 0 ? ".o" : pass == 1 ? "" : ".i");
         }
+    r.n_vars = r.n;
     return r;
+}
+
+/* The weights' layout follows the loops: lane blocks outside, reductions in order, lanes last. */
+static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductions *r,
+                       const Expr *load)
+{
+    const Buffer *b = load->buffer;
+    const Access access = {b, load->index, false, false};
+    int lane = lane_dim(&access, p->nest->var[t->lane]);
+    int64_t width = t->block * p->row->lanes;
+    bool placed[MAX_DIMS] = {false};
+    if (lane < 0)
+        return;
+    if (t->pad || !block_aligned(load->index[lane], p->nest->var[t->lane], width))
+        width = p->row->lanes;
+    str_printf(out, "pack %s [", b->name);
+    placed[lane] = true;
+    Str inner = str_new(p->arena);
+    for (int i = 0; i < r->n_vars; i++) {
+        int d = lane_dim(&access, p->nest->var[r->var[i]]);
+        if (d < 0 || d == lane || load->index[d].n > 1)   /* not this reduction's alone */
+            continue;
+        placed[d] = true;
+        str_printf(&inner, "d%d", d);
+        if (r->half[i] != ' ')
+            str_printf(&inner, "%c%lld", r->half[i], (long long)reduction_block(p, r->var[i]));
+        str_add(&inner, ", ");
+    }
+    for (int d = 0; d < b->rank; d++)
+        if (!placed[d])
+            str_printf(out, "d%d, ", d);
+    str_printf(out, "d%d/%d, %sd%d%%%d], ", lane, (int)width, inner.data, lane, (int)width);
 }
 
 /* Long sums become sums of partial sums, each about as long as there are of them: where the loops
@@ -482,16 +465,66 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
                    nest->var[t->point]->extent % t->points ? " tail=peel" : "");
 }
 
-/* Where nothing can be a lane, long sums are still cut: accuracy does not depend on the row. */
-static void write_sums(const Problem *p, Str *out, const Reductions *r)
+#define PARALLEL_CYCLES 50000          /* what is worth waking threads for */
+#define PARALLEL_TASKS 4               /* loops with fewer iterations would leave threads idle */
+
+/* The loop that becomes tasks, by the variable it counts: the outermost one with enough iterations,
+ * else the one with the most. -1: not worth it. It becomes the outermost loop. */
+static int parallel_var(const Problem *p, const Tile *t, int64_t *extent)
 {
-    str_add(out, "order");
-    for (int v = 0; v < p->nest->n_vars; v++)
-        if (!is_reduction(p->nest, v))
-            str_printf(out, " %s", p->nest->var[v]->name);
+    int best = -1;
+    *extent = 1;
+    if (t->cycles < PARALLEL_CYCLES)
+        return -1;
+    for (int v = 0; v < p->nest->n_vars && *extent < PARALLEL_TASKS; v++) {
+        int64_t n = p->nest->var[v]->extent;
+        if (is_reduction(p->nest, v))
+            continue;
+        if (v == t->lane)
+            n = (t->pad ? n + p->row->lanes - 1 : n) / (t->block * p->row->lanes);
+        else if (v == t->point)
+            n /= t->points;
+        if (n > *extent) {
+            *extent = n;
+            best = v;
+        }
+    }
+    return best;
+}
+
+/* The spatial loops outside of the tile, the parallel one first. Returns that one's name. */
+static const char *write_outer(const Problem *p, Str *out, const Tile *t)
+{
+    int64_t extent;
+    int parallel = parallel_var(p, t, &extent);
+    const char *first = NULL;
+    for (int pass = 0; pass < 2; pass++)
+        for (int v = 0; v < p->nest->n_vars; v++) {
+            const char *name = p->nest->var[v]->name;
+            if (is_reduction(p->nest, v) || (v == parallel) != (pass == 0))
+                continue;
+            if (v == t->lane)
+                name = arena_printf(p->arena, t->pad ? "%s.o.o" : "%s.o", name);
+            else if (v == t->point)
+                name = arena_printf(p->arena, "%s.o", name);
+            str_printf(out, "%s ", name);
+            first = pass == 0 ? name : first;
+        }
+    return first;
+}
+
+/* Where nothing can be a lane, sums still have the order and the parts of other rows. */
+static void write_sums(const Problem *p, Str *out, const Tile *t, const Reductions *r)
+{
+    str_add(out, "order ");
+    const char *parallel = write_outer(p, out, t);
     for (int i = 0; i < r->n; i++)
-        str_printf(out, " %s", r->name[i]);
-    str_printf(out, ", stage at %s, partial %s", r->name[0], r->name[r->partial]);
+        str_printf(out, i ? " %s" : "%s", r->name[i]);
+    str_printf(out, ", stage at %s", r->name[0]);
+    if (r->partial >= 0)
+        str_printf(out, ", partial %s", r->name[r->partial]);
+    if (parallel)
+        str_printf(out, ", parallel %s", parallel);
 }
 
 /* Spatial loops outside, the tile inside; between them the reductions. */
@@ -503,30 +536,25 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
     const char *block = arena_printf(p->arena, t->pad ? "%s.o.i" : "%s.i.o", lane);
     const char *vector = arena_printf(p->arena, t->pad ? "%s.i" : "%s.i.i", lane);
     str_add(out, "order ");
-    for (int v = 0; v < nest->n_vars; v++)
-        if (v == t->lane)
-            str_printf(out, t->pad ? "%s.o.o " : "%s.o ", lane);
-        else if (!is_reduction(nest, v))
-            str_printf(out, v == t->point ? "%s.o " : "%s ", nest->var[v]->name);
+    const char *parallel = write_outer(p, out, t);
     for (int i = 0; i < r->n; i++)
         str_printf(out, "%s ", r->name[i]);
     if (point)
         str_printf(out, "%s.i ", point);
     str_printf(out, "%s %s, stage at ", block, vector);
-    if (r->n)
-        str_add(out, r->name[0]);
-    else
-        str_printf(out, point ? "%s.i" : "%s", point ? point : block);
+    str_printf(out, r->n || !point ? "%s" : "%s.i", r->n ? r->name[0] : point ? point : block);
     if (r->partial >= 0)
         str_printf(out, ", partial %s", r->name[r->partial]);
     if (point)
         str_printf(out, ", unroll %s.i", point);
     str_printf(out, ", unroll %s, vector %s", block, vector);
+    if (parallel)
+        str_printf(out, ", parallel %s", parallel);
 }
 
 static Tile best_tile(const Problem *p)
 {
-    Tile best = {.lane = -1};
+    Tile best = {.lane = -1, .point = -1, .cycles = p->turns * p->elements};
     for (int v = 0; v < p->nest->n_vars && p->row->lanes > 1; v++)
         if (can_be_lane(p, v, false))
             search_tiles(p, v, false, &best);
@@ -546,21 +574,22 @@ const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, 
         Tile t = best_tile(&p);
         Reductions r = reductions_in_order(&p);
         choose_partial(&p, &r);
-        if (t.lane < 0 && r.partial < 0)
+        if (t.lane < 0 && r.partial < 0 && (r.n == 0 || r.half[0] != '/'))
             continue;
         str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
         if (t.lane >= 0 && t.scatter)
             str_add(&out, "scatter, ");
         write_reduction_splits(&p, &out, &r);
         if (t.lane < 0) {
-            write_sums(&p, &out, &r);
-            *why = "sums in parts, for accuracy; no loop can be lanes";
+            write_sums(&p, &out, &t, &r);
+            *why = r.partial >= 0 ? "sums in parts, for accuracy; no loop can be lanes"
+                                  : "sums in the order of other rows; no loop can be lanes";
             continue;
         }
         write_tile_splits(&p, &out, &t);
         for (int l = 0; l < p.n_loads; l++)
             if (is_packed(&p, p.load[l]->buffer))
-                write_pack(&p, &out, &t, p.load[l]->buffer, p.load[l]->index);
+                write_pack(&p, &out, &t, &r, p.load[l]);
         write_order(&p, &out, &t, &r);
         *why = arena_printf(a, "tile of %d vectors x %d points, about %.0f thousand cycles",
                             (int)t.block, (int)t.points, t.cycles / 1000);

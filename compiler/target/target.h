@@ -45,9 +45,11 @@ typedef struct Row {
     double l2_bytes_per_cycle, memory_bytes_per_cycle;
     /* C text */
     const char *header;            /* "#include <immintrin.h>\n" or "" */
+    const char *condition;         /* of the preprocessor, for compilers that know it, or "" */
     const char *attribute;         /* per-function attribute, e.g. target("avx512f,..."), or "" */
     const char *vector_type;       /* C type of a full f32 vector, or "" */
-    const char *cpu_test;          /* C expression over n2c_cpu_features() bits, "1" if always */
+    unsigned cpu;                  /* bits of n2c_cpu_features() that it needs */
+    const char *cpu_name;          /* and their name in C, or "" for none */
     const char *helpers;           /* static inline helper functions in C, or "" */
     const Instr *instr;            /* ends with format NULL */
     const struct Row *base;        /* its helpers and instructions serve too, or NULL */

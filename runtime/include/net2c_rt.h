@@ -191,6 +191,18 @@ N2C_INLINE int n2c_step(const n2c_exec *exec, unsigned step, int phase, const vo
     return exec && exec->on_step ? exec->on_step(exec->user, step, phase, data, bytes) : 0;
 }
 
+/* Runs task(ctx, i) for every i < n, in parallel if exec says so. */
+N2C_INLINE void n2c_for(const n2c_exec *exec, size_t n, void (*task)(void *ctx, size_t i),
+                        void *ctx)
+{
+    size_t i;
+    if (exec && exec->parallel_for && exec->threads > 1)
+        exec->parallel_for(exec->pool, n, task, ctx);
+    else
+        for (i = 0; i < n; i++)
+            task(ctx, i);
+}
+
 /* ---- what this CPU and its operating system can do ---------------------------------------- */
 enum {
     N2C_CPU_AVX2 = 1,       /* AVX2 and FMA */
@@ -199,6 +211,10 @@ enum {
 };
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define N2C_X86_64 1
+#endif
+
+#ifdef N2C_X86_64
 N2C_INLINE void n2c_cpuid(uint32_t leaf, uint32_t reg[4])
 {
     __asm__ volatile("cpuid" : "=a"(reg[0]), "=b"(reg[1]), "=c"(reg[2]), "=d"(reg[3])
@@ -241,6 +257,13 @@ n2c_status n2c_map_weights(const char *path, const void **data, size_t *bytes);
 void n2c_unmap_weights(const void *data, size_t bytes);
 void *n2c_aligned_alloc(size_t bytes);    /* 64-byte aligned; n2c_aligned_free */
 void n2c_aligned_free(void *p);
+
+/* Threads. threads 0: as many as this process may run on, the caller included. NULL: no memory. */
+typedef struct n2c_pool n2c_pool;
+n2c_pool *n2c_pool_create(unsigned threads);
+void n2c_pool_destroy(n2c_pool *pool);
+n2c_exec n2c_pool_exec(n2c_pool *pool);   /* for runs with it, one at a time; hooks can be added */
+void n2c_pool_parallel_for(void *pool, size_t n, void (*task)(void *ctx, size_t i), void *ctx);
 
 #ifdef __cplusplus
 }

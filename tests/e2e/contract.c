@@ -1,8 +1,9 @@
 /* contract: what generated code promises its caller, clause by clause, on the network NET whose
  * header is NET_HEADER (one input and one output).
  *
- * usage: contract WEIGHTS.n2w [--threads]     --threads: only the concurrent runs (for TSan)
- * Prints each clause that does not hold, then "N passed, N failed".
+ * usage: contract WEIGHTS.n2w [--threads | --same]
+ * --threads: only the concurrent runs, for TSan; --same: all instruction sets of the file must give
+ * equal bits. Prints each clause that does not hold, then "N passed, N failed".
  */
 #define _GNU_SOURCE
 #include <net2c_rt.h>
@@ -14,15 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define bind JOIN(NET, _bind)
 #define run JOIN(NET, _run)
 #define check JOIN(NET, _check)
+#define use_isa JOIN(NET, _use_isa)
 #define info JOIN(NET, _info)
 
-enum { PAGE = 4096, BATCH = 3, THREADS = 16 };
+enum { PAGE = 4096, BATCH = 3, THREADS = 16, MAX_ROWS = 8 };
 
 typedef JOIN(NET, _model) Model;
 typedef JOIN(NET, _io) Io;
@@ -154,6 +158,7 @@ static void check_hooks(const float *x, float *y, const float *want)
 typedef struct Worker {
     const float *x, *want;
     int same, runs;
+    const n2c_exec *exec;
 } Worker;
 
 static void *work(void *user)
@@ -164,25 +169,51 @@ static void *work(void *user)
     Io io = io_of(w->x, y);
     w->same = 1;
     for (int i = 0; i < w->runs; i++)
-        w->same &= run(&model, &io, 1, arena, NULL) == N2C_OK &&
+        w->same &= run(&model, &io, 1, arena, w->exec) == N2C_OK &&
                    !memcmp(y, w->want, n_out * sizeof *y);
     n2c_aligned_free(arena);
     free(y);
     return NULL;
 }
 
-static void check_threads(const float *x, const float *want, int runs)
+static void check_threads(const float *x, const float *want, int runs, const n2c_exec *exec)
 {
     pthread_t thread[THREADS];
     Worker worker[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        worker[i] = (Worker){x, want, 0, runs};
+        worker[i] = (Worker){x, want, 0, runs, exec};
         if (pthread_create(&thread[i], NULL, work, &worker[i]))
             exit(5);
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
         expect(worker[i].same, "threads with arenas of their own get the same bits");
+    }
+}
+
+/* Any number of threads in a run; a pool that several runs want at once; one that a fork has left
+ * without its threads. */
+static void check_pool(const float *x, const float *want)
+{
+    for (unsigned threads = 0; threads <= 5; threads++) {
+        n2c_pool *pool = n2c_pool_create(threads);
+        const n2c_exec exec = n2c_pool_exec(pool);
+        Worker alone = {x, want, 0, 5, &exec};
+        work(&alone);
+        expect(alone.same, "bits do not depend on the number of threads in a run");
+        if (threads == 3) {
+            int status = 1;
+            check_threads(x, want, 3, &exec);
+            pid_t child = fork();
+            if (child == 0) {
+                work(&alone);
+                n2c_pool_destroy(pool);
+                _exit(!alone.same);
+            }
+            waitpid(child, &status, 0);
+            expect(status == 0, "a pool works in the child of a fork");
+        }
+        n2c_pool_destroy(pool);
     }
 }
 
@@ -205,6 +236,25 @@ static void check_values(float *x, const float *want)
     free(y);
 }
 
+/* All clauses on the instruction set in use. */
+static void check_row(float *x, float *want, const char *mode, int first)
+{
+    if (!strcmp(mode, "--same") && !first) {
+        float *y = malloc(n_out * sizeof *y);
+        run_plain(x, y, 1, 0);
+        expect(!memcmp(y, want, n_out * sizeof *y), "instruction sets give equal bits");
+        free(y);
+        return;
+    }
+    run_plain(x, want, 1, 0);
+    check_threads(x, want, *mode ? 20 : first ? 1000 : 50, NULL);
+    check_pool(x, want);
+    if (!strcmp(mode, "--threads"))
+        return;
+    check_memory(x, want);
+    check_values(x, want);
+}
+
 int main(int argc, char **argv)
 {
     const void *weights;
@@ -221,12 +271,11 @@ int main(int argc, char **argv)
     n_out = tensor_count(&info()->outputs[0]);
     float *x = malloc(n_in * sizeof *x), *want = malloc(n_out * sizeof *want);
     fill(x, n_in, 1);
-    run_plain(x, want, 1, 0);
-    check_threads(x, want, argc > 2 ? 20 : 1000 / 16);
-    if (argc == 2) {
-        check_memory(x, want);
-        check_values(x, want);
-    }
+    const char *mode = argc > 2 ? argv[2] : "";
+    for (uint32_t isa = 1, rows = 0; isa <= MAX_ROWS; isa++)
+        if (use_isa(&model, isa))
+            check_row(x, want, mode, rows++ == 0);
+    expect(!use_isa(&model, 0) && !use_isa(&model, MAX_ROWS + 1), "no other instruction sets");
     n2c_unmap_weights(weights, bytes);
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;

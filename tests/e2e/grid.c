@@ -83,12 +83,16 @@ static int check_model(const Options *o, const GridCase *all, int n_all, int fir
     return failed;
 }
 
+/* Is the instruction set that would run one that this CPU lacks? */
 static bool row_missing(const Options *o)
 {
+    const char *row = "";
     for (int i = 0; i < o->n_passed; i++)
-        if (!strcmp(o->passed[i], "--isa=avx512"))
-            return !__builtin_cpu_supports("avx512f");
-    return false;
+        if (!strncmp(o->passed[i], "--isa=", 6) || !strncmp(o->passed[i], "--use-isa=", 10))
+            row = strchr(o->passed[i], '=') + 1;
+    return (!strcmp(row, "avx512") && !__builtin_cpu_supports("avx512f")) ||
+           (!strcmp(row, "avx2") && !__builtin_cpu_supports("avx2")) ||
+           (!strcmp(row, "sse4") && !__builtin_cpu_supports("sse4.2"));
 }
 
 int main(int argc, char **argv)
@@ -110,7 +114,7 @@ int main(int argc, char **argv)
     if (o.every < 1 || o.per_model < 1)
         return 2;
     if (row_missing(&o)) {
-        printf("grid: skipped, this CPU has no AVX-512\n");
+        printf("grid: skipped, this CPU lacks the instruction set\n");
         return 77;
     }
     mkdir(o.folder, 0777);

@@ -69,6 +69,7 @@ status 2 "needs a value" compile $model -w
 status 2 "takes no value" info $model --json=yes
 status 2 "a whole number" bench $model -w w --runs=many
 status 2 "did you mean 'avx512'" compile $model -w w -o x --isa=avx51
+status 2 "there are: sse4, scalar" run $model -w w -i x --top 1 --isa=sse4,scalar --use-isa=avx2
 status 2 "did you mean 'tile'" compile $model -w w -o x --disable-pass=tiel
 status 2 "cannot be left out" compile $model -w w -o x --disable-pass=vectorize
 status 2 "unknown pass" opt $model --stop-after=nowhere
@@ -100,6 +101,10 @@ gen=$folder/gen/deep/net
 status 0 "net.n2w: [0-9]* bytes" compile $model -w "$w" -o "$gen" --isa=scalar
 for end in c h n2w json; do holds [ -s "$gen.$end" ]; done
 holds [ "$(ls "$folder/gen/deep" | wc -l)" = 4 ]
+status 0 "" compile -q $model -w "$w" -o "$folder/rows/net"
+holds grep -q -- "--isa=avx512,avx2,portable" "$folder/rows/net.c"
+status 0 "" compile -q $model -w "$w" -o "$folder/rows/net" --isa=sse4,scalar --isa=sse4
+holds grep -q "ISA_SCALAR 2u" "$folder/rows/net.h"
 holds [ ! -s "$folder/out" ]
 status 0 "" compile $model -w "$w" -o "$folder/second/net" --isa=scalar --quiet
 holds [ ! -s "$folder/err" ]

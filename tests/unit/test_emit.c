@@ -11,6 +11,8 @@
 
 enum { MAX_BUFFERS = 8 };
 
+static const Row *const SCALAR_ROW[] = {&row_scalar};
+
 static Kernel *kernel_read(Cx *cx, const char *text)
 {
     Kernel *k = kernel_parse(cx, "kernel", text);
@@ -45,8 +47,8 @@ static CcModule *kernel_compile(Cx *cx, const Kernel *k, const Row *row)
         print_diags(cx);
         return NULL;
     }
-    str_printf(&c, "void call(float *const *p);\nvoid call(float *const *p)\n{\n    %s_%s(",
-               k->name, row->name);
+    str_printf(&c, "void call(float *const *p);\nvoid call(float *const *p)\n{\n    %s_%s(%s",
+               k->name, row->name, emit_is_parallel(k) ? "NULL, " : "");
     for (int i = 0; i < k->n_buffers; i++)
         str_printf(&c, "%sp[%d]", i ? ", " : "", i);
     str_add(&c, ");\n}\n");
@@ -57,7 +59,7 @@ static void check_kernel(const char *text, const char *row_name, bool integers)
 {
     Cx *cx = cx_new();
     const Row *row = row_find(row_name);
-    if (row_runs(cx, row)) {
+    if (row_runs(row)) {
         Kernel *k = kernel_read(cx, text);
         float *want[MAX_BUFFERS], *got[MAX_BUFFERS];
         for (int i = 0; i < k->n_buffers; i++) {
@@ -258,7 +260,7 @@ static void net_open(Net *n, const char *base)
     EmitFiles files;
     n->cx = cx_new();
     assert_non_null(mkdtemp(folder));
-    const EmitOptions options = {base, "--test */ \xff", "0.0", &row_scalar};
+    const EmitOptions options = {base, "--test */ \xff", "0.0", SCALAR_ROW, 1};
     Module *m = module_parse(n->cx, "net", NET);
     if (!m || !emit_c_files(n->cx, m, &options, &files))
         print_diags(n->cx);
@@ -406,7 +408,7 @@ static void test_bad_base_name(void **state)
     Cx *cx = cx_new();
     EmitFiles files;
     Module *m = module_parse(cx, "net", NET);
-    const EmitOptions options = {"a\"b", "", "0.0", &row_scalar};
+    const EmitOptions options = {"a\"b", "", "0.0", SCALAR_ROW, 1};
     assert_false(emit_c_files(cx, m, &options, &files));
     assert_string_equal(diags_get(cx->diags, 0)->code, "E0115");
     cx_delete(cx);

@@ -196,22 +196,31 @@ static void check_i32(const Instr *in, void *function)
     }
 }
 
+/* A row may override what its base has. */
+static bool is_used(const Row *row, const Instr *in)
+{
+    return row_format(row, in->ins, (Type){in->type, in->lanes}) == in->format;
+}
+
 static void check_row(const Row *row)
 {
     Cx *cx = cx_new();
-    if (row_runs(cx, row)) {
+    if (row_runs(row)) {
         Str c = str_new(cx->temp);
         int n = 0;
         emit_c_prelude(&c, row, TYPE_F64);
         for (const Row *r = row; r; r = r->base)
             for (const Instr *in = r->instr; in->format; in++)
-                add_function(cx, &c, row, in, n++);
+                if (is_used(row, in))
+                    add_function(cx, &c, row, in, n++);
         CcModule *m = compile_c(cx, c.data);
         assert_non_null(m);
         n = 0;
         for (const Row *r = row; r; r = r->base) {
             for (const Instr *in = r->instr; in->format; in++) {
                 char name[20];
+                if (!is_used(row, in))
+                    continue;
                 snprintf(name, sizeof name, "ins%d", n++);
                 void *f = cc_symbol(cx, m, name);
                 if (in->type == TYPE_F32)

@@ -6,7 +6,8 @@
  * needs:  nothing; works on lets, which loop-cse makes.
  * keeps:  every bit: only lets that read neither the loop's variable, nor a name assigned in the
  *         loop, nor a buffer stored in it.
- * breaks: nothing. Conditions are not crossed, since what they guard may be out of bounds.
+ * breaks: nothing. Conditions are not crossed, since what they guard may be out of bounds, nor
+ *         parallel loops, whose iterations run elsewhere and compute their own.
  */
 #include "passes/passes.h"
 
@@ -74,7 +75,7 @@ static bool hoist_body(Arena *temp, Body *b)
     for (Stmt *s = b->first, *next; s; s = next) {
         next = s->next;
         changed |= hoist_body(temp, &s->body);
-        if (s->kind == STMT_FOR)
+        if (s->kind == STMT_FOR && s->loop != LOOP_PARALLEL)
             changed |= hoist_loop(temp, s, &out);
         body_add(&out, s);
     }

@@ -51,39 +51,21 @@ static Value *value_named(Prepack *p, const Value *like, const char *stem)
 
 /* ---- parameters that nobody reads ------------------------------------------------------------ */
 
-typedef struct Used {
-    const Kernel *kernel;
-    bool *used;                    /* parallel to kernel->buffer */
-} Used;
-
-static void use_buffer(const Used *u, const Buffer *b)
+/* On any of the module's rows, whose kernels have the same buffers. */
+static bool is_used(const Prepack *p, const Step *step, int buffer)
 {
-    for (int i = 0; i < u->kernel->n_buffers; i++)
-        if (u->kernel->buffer[i] == b)
-            u->used[i] = true;
-}
-
-static void use_expr(void *user, const Expr *e)
-{
-    if (e->kind == EXPR_LOAD)
-        use_buffer(user, e->buffer);
-}
-
-static void use_stmt(void *user, Stmt *s)
-{
-    if (s->kind == STMT_STORE)
-        use_buffer(user, s->buffer);
-    stmt_visit_exprs(s, use_expr, user);
+    bool used = false;
+    for (int row = 0; row <= p->module->n_more; row++)
+        used |= body_uses(step_kernel(step, row)->body, step_kernel(step, row)->buffer[buffer]);
+    return used;
 }
 
 static bool drop_unused(Prepack *p, Step *step)
 {
     Kernel *k = step->kernel;
-    Used u = {k, NEW_ARRAY(p->pc->cx->temp, bool, k->n_buffers + 1)};
-    int kept = 0;
-    body_visit(k->body, use_stmt, &u);
+    int kept = 0, more = p->module->n_more;
     for (int i = 0; i < k->n_buffers; i++) {
-        if (!u.used[i] && k->buffer[i]->kind != BUF_OUT)
+        if (k->buffer[i]->kind != BUF_OUT && !is_used(p, step, i))
             continue;
         if (kept == MAX_ARGS) {
             diag_error(p->pc->cx->diags, NO_PLACE, "E0922", "kernel '%s' has more than %d buffers",
@@ -91,10 +73,12 @@ static bool drop_unused(Prepack *p, Step *step)
             diag_help(p->pc->cx->diags, "fuse fewer layers into it: --disable-pass=fuse-layers");
             return false;
         }
-        k->buffer[kept] = k->buffer[i];
+        for (int row = 0; row <= more; row++)
+            step_kernel(step, row)->buffer[kept] = step_kernel(step, row)->buffer[i];
         step->arg[kept++] = i < MAX_ARGS ? step->arg[i] : NULL;
     }
-    k->n_buffers = kept;
+    for (int row = 0; row <= more; row++)
+        step_kernel(step, row)->n_buffers = kept;
     for (int i = kept; i < MAX_ARGS; i++)
         step->arg[i] = NULL;
     return true;
