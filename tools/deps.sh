@@ -14,7 +14,8 @@ for part in "$@"; do
     bench) packages+=(clang python3 python3-venv) ;;
     fixtures) packages+=(python3 python3-numpy python3-torch dataset-fashion-mnist) ;;
     ci) packages+=(gcc g++ libc6-dev clang make cmake pkg-config libyaml-dev libcmocka-dev libstb-dev
-                   python3 python3-numpy python3-torch dataset-fashion-mnist binutils) ;;
+                   python3 python3-numpy python3-torch dataset-fashion-mnist locales
+                   binutils) ;;
     *)
         echo "deps.sh: unknown part '$part' (build, test, demo, bench, fixtures, ci)" >&2
         exit 2

@@ -6,9 +6,9 @@
  * The reference is the same groups lowered to their naive nests in double precision, without any
  * optional pass. It runs three times. First each step is compared and its result then replaced by
  * the generated code's own, so that every layer is judged on the inputs it really had. Then from
- * the network's inputs to its outputs, undisturbed. Last with all weights and values made positive,
- * which gives each element the size of what was summed up in it: an error divided by that is the
- * backward error, which cancellation does not inflate.
+ * the network's inputs to its outputs, undisturbed. Last with all weights and values made positive
+ * and subtractions turned into additions, which gives each element the size of what was summed up
+ * in it: an error divided by that is the backward error, which cancellation does not inflate.
  *
  * contract: both errors of a layer, and the relative L2 of an output, are at most --tolerance, or
  * the exit status is 3. A NaN is equal to a NaN only. Of a batch, the first item is verified.
@@ -30,7 +30,7 @@ typedef struct Layer {
 typedef struct Verify {
     Cx *cx;
     const Options *options;
-    Pipeline code, reference;
+    Pipeline code, reference, sizes;
     Weights *weights;
     int n_inputs, n_outputs;
     Layer *layer;                  /* one a step, then one a network output */
@@ -96,9 +96,9 @@ static void fill_inputs(const Verify *v)
 
 static void make_positive(Verify *v, Session *s)
 {
-    int64_t begin = blob_body_offset(v->reference.module);
+    int64_t begin = blob_body_offset(v->sizes.module);
     double *w = (double *)(uintptr_t)(s->blob.data + begin);
-    for (int64_t i = 0; i < blob_body_bytes(v->reference.module) / (int64_t)sizeof *w; i++)
+    for (int64_t i = 0; i < blob_body_bytes(v->sizes.module) / (int64_t)sizeof *w; i++)
         w[i] = fabs(w[i]);
     v->positive = true;
     fill_inputs(v);
@@ -126,9 +126,19 @@ static bool run_reference(Verify *v)
     progress("running the reference end to end");
     ok = ok && session_run(s, io, 1, NULL);
     keep_outputs(v);
+    session_close(s);
+    return ok;
+}
+
+static bool run_sizes(Verify *v)
+{
+    const n2c_exec exec = {.on_step = exchange, .user = v};
+    Session *s = session_open(&v->sizes, v->weights, v->options);
+    if (!s)
+        return false;
     make_positive(v, s);
     progress("running the reference on absolute values");
-    ok = ok && session_run(s, io, 1, &exec);
+    bool ok = session_run(s, (void *const *)v->wide, 1, &exec);
     session_close(s);
     return ok;
 }
@@ -280,8 +290,8 @@ static bool verify(Verify *v)
     if (!v->io)
         return false;
     make_layers(v);
-    return run_code(v) && pipeline_reference(&v->code, &v->reference) && same_steps(v) &&
-           run_reference(v);
+    return run_code(v) && pipeline_reference(&v->code, &v->reference, false) && same_steps(v) &&
+           run_reference(v) && pipeline_reference(&v->code, &v->sizes, true) && run_sizes(v);
 }
 
 int cmd_verify(Cx *cx, const Options *o)

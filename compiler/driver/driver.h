@@ -91,8 +91,9 @@ bool pipeline_module(Pipeline *p);                                 /* kernel and
 /* The whole way for a verb with a model and weights: load, check, compile. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The reference of p's finished graph: same groups, operators' nests without any optional pass,
- * in doubles. Takes the layout labels off p->graph. */
-bool pipeline_reference(Pipeline *p, Pipeline *reference);
+ * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
+ * that on positive data each element is the size of what was summed up in it. */
+bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
 
 /* ---- weights, generated files and running them ----------------------------------------------- */
 /* The files of a module: blob at BASE.n2w, texts at BASE.c, BASE.h and, if json, BASE.json. All

@@ -10,6 +10,7 @@
  */
 #include "driver/driver.h"
 
+#include <math.h>
 #include <string.h>
 
 static void unknown_row(Cx *cx, const char *name)
@@ -283,7 +284,32 @@ static void disable_optional(Pipeline *p)
     p->run = (PassRun){.disabled = names, .n_disabled = n};
 }
 
-bool pipeline_reference(Pipeline *p, Pipeline *reference)
+/* The expression with nothing taken away in it: its value on positive operands is the size of what
+ * it sums up. An exponent keeps its meaning: it is no sum. */
+static const Expr *expr_of_sizes(Arena *a, const Expr *e)
+{
+    if (e->kind == EXPR_UN && e->op == UN_EXP)
+        return e;
+    if (e->kind == EXPR_UN && e->op == UN_NEG)
+        return expr_of_sizes(a, e->arg[0]);
+    if (e->kind == EXPR_CONST)
+        return isfinite(e->value) ? expr_const(a, e->type, fabs(e->value)) : e;
+    Expr *copy = NEW(a, Expr);
+    *copy = *e;
+    if (e->kind == EXPR_BIN && e->op == BIN_SUB)
+        copy->op = BIN_ADD;
+    for (int i = 0; i < expr_args(e); i++)
+        copy->arg[i] = expr_of_sizes(a, e->arg[i]);
+    return copy;
+}
+
+static void stmt_of_sizes(void *user, Stmt *s)
+{
+    if (s->expr)
+        s->expr = expr_of_sizes(user, s->expr);
+}
+
+bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
 {
     Graph *g = p->graph;
     *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
@@ -297,5 +323,9 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference)
         g->nodes[i]->schedule = NULL;
         g->nodes[i]->algo = "direct";
     }
-    return pipeline_lower(reference) && pipeline_module(reference);
+    if (!pipeline_lower(reference))
+        return false;
+    for (int i = 0; sizes && i < reference->module->n_steps; i++)
+        body_visit(reference->module->step[i].kernel->body, stmt_of_sizes, p->cx->perm);
+    return pipeline_module(reference);
 }

@@ -148,6 +148,19 @@ status 1 "not a sound JPEG" run $model -w "$w" -i "$folder/table.jpg" --top 1
 status 0 "" verify $model -w "$w" --isa=scalar; prints "^conv1+relu1 .* ok$"
 status 3 "" verify $model -w "$w" --isa=scalar --tolerance=1e-12; prints "FAIL"
 status 0 "" verify $model -w "$w" --isa=scalar --json; json layers tolerance
+# cancellation is no error: differences are judged by the size of what they take from each other
+cat >"$folder/sub.yaml" <<'END'
+net2c: 1
+name: difference
+inputs: {a: {shape: [N, 16, 5, 5]}, b: {shape: [N, 16, 5, 5]}}
+network:
+  - mul: {from: [a], value: 1.1, name: p}
+  - sub: {from: [p, b], name: q}
+  - batchnorm: {path: norm}
+  - mul: {value: -0.3}
+END
+status 0 "" weights init "$folder/sub.yaml" --seed 1 -o "$folder/sub.safetensors"
+status 0 "" verify "$folder/sub.yaml" -w "$folder/sub.safetensors" --isa=scalar; prints "^0 of"
 status 0 "" bench $model -w "$w" --isa=scalar --runs=2 --json
 json min_ms median_ms p90_ms threads batch arena_bytes layers
 status 0 "" info $model --json; json name layers parameters macs
