@@ -12,7 +12,9 @@ umask 077
 # a locale with a decimal comma, made here so that it exists wherever its source does
 mkdir -p "$folder.locale"
 if localedef -i de_DE -f UTF-8 "$folder.locale/de_DE.UTF-8" 2>/dev/null; then
-    export LOCPATH=$(realpath "$folder.locale") LC_ALL=de_DE.UTF-8
+    LOCPATH=$(realpath "$folder.locale")
+    export LOCPATH
+    export LC_ALL=de_DE.UTF-8
 else
     echo "locale: skipped, needs Debian's package 'locales'"
 fi
