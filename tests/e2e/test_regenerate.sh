@@ -10,15 +10,14 @@ rm -rf "$folder"
 mkdir -p "$folder"
 umask 077
 # a locale with a decimal comma, made here so that it exists wherever its source does
+locale=()
 mkdir -p "$folder.locale"
 if localedef -i de_DE -f UTF-8 "$folder.locale/de_DE.UTF-8" 2>/dev/null; then
-    LOCPATH=$(realpath "$folder.locale")
-    export LOCPATH
-    export LC_ALL=de_DE.UTF-8
+    locale=("LOCPATH=$(realpath "$folder.locale")" LC_ALL=de_DE.UTF-8)
 else
     echo "locale: skipped, needs Debian's package 'locales'"
 fi
-TZ=Asia/Tokyo bash tools/generated.sh "$(realpath "$folder")"
+env TZ=Asia/Tokyo "${locale[@]}" bash tools/generated.sh "$(realpath "$folder")"
 failed=0
 for file in generated/*_gen.*; do
     if ! cmp "$file" "$folder/$(basename "$file")"; then
