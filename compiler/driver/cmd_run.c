@@ -22,10 +22,20 @@ typedef struct Interpreter {
 static const void *pack(void *user, const Value *v)
 {
     const Interpreter *in = user;
-    const WeightTensor *t = weights_find(in->weights, v->key);
+    Arena *a = in->pipeline->cx->temp;
     int64_t n = buffer_elements(&v->shape);
-    float *out = NEW_ARRAY(in->pipeline->cx->temp, float, n);
-    pack_weight(v, (const float *)(const void *)t->data.data, 0, n, out);
+    float *out = NEW_ARRAY(a, float, n);
+    const void *from[MAX_SOURCES] = {NULL}, *data;
+    for (int i = 0; i < MAX_SOURCES && v->made_from[i]; i++)
+        from[i] = weights_find(in->weights, v->made_from[i])->data.data;
+    if (v->make) {
+        float *made = NEW_ARRAY(a, float, buffer_logical_elements(&v->shape));
+        value_make(in->pipeline->cx, v, from, made);
+        data = made;
+    } else {
+        data = weights_find(in->weights, v->key)->data.data;
+    }
+    pack_weight(v, data, 0, n, out);
     return out;
 }
 

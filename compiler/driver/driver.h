@@ -152,7 +152,6 @@ int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const c
 void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);
 
 /* Elements of the tensor in a buffer's memory, in logical order, without halo and slack. */
-int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
 /* ---- checks of opt --------------------------------------------------------------------------- */

@@ -81,6 +81,22 @@ static Result result_make(Cx *cx, int64_t n)
     return (Result){NEW_ARRAY(cx->perm, float, n), n, false};
 }
 
+/* The logical elements of a weight, made ones from integers. */
+static float *weight_integers(Cx *cx, const Value *v)
+{
+    const void *from[MAX_SOURCES] = {NULL};
+    if (!v->make)
+        return integers(cx->temp, v->key, &v->shape);
+    for (int i = 0, n = 0; i < v->make->n_buffers; i++)
+        if (v->make->buffer[i]->kind == BUF_WEIGHT) {
+            from[n] = integers(cx->temp, v->made_from[n], v->make->buffer[i]);
+            n++;
+        }
+    float *out = NEW_ARRAY(cx->temp, float, buffer_logical_elements(&v->shape));
+    value_make(cx, v, from, out);
+    return out;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 /* logical[i]: data of input and weight buffers in logical order; NULL: integers by the buffer's
@@ -146,7 +162,7 @@ static bool run_step(Cx *cx, const Step *s, Map *tensors)
     for (int i = 0; i < k->n_buffers; i++) {
         const Buffer *b = k->buffer[i];
         if (b->kind == BUF_WEIGHT)
-            logical[i] = integers(cx->temp, s->arg[i]->key, b);
+            logical[i] = weight_integers(cx, s->arg[i]);
         if (b->kind != BUF_IN)
             continue;
         logical[i] = map_get(tensors, s->arg[i]->name);
@@ -186,7 +202,7 @@ static bool network_result(Cx *cx, const Module *m, Result *out)
 static const void *packed_integers(void *user, const Value *v)
 {
     Cx *cx = user;
-    return pack(cx->temp, &v->shape, integers(cx->temp, v->key, &v->shape));
+    return pack(cx->temp, &v->shape, weight_integers(cx, v));
 }
 
 /* In the planned memory. */

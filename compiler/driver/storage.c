@@ -7,14 +7,6 @@
 
 #include <string.h>
 
-int64_t buffer_logical_elements(const Buffer *b)
-{
-    int64_t n = 1;
-    for (int i = 0; i < b->rank; i++)
-        n *= b->dim[i].extent;
-    return n;
-}
-
 static int64_t position_of(const Buffer *b, const int64_t extent[], const int64_t index[])
 {
     int64_t at = 0;

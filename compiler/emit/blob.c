@@ -5,7 +5,8 @@
  *     4096*k   body                     tensors at their planned offsets, zeros between
  *
  * The body is made and hashed piece by piece, so that memory stays at one piece plus the pages of
- * one source tensor; the header, which holds the hash, is written last, over zeros.
+ * one source tensor, or one made weight; nothing of it stays in the temporary arena. The header,
+ * which holds the hash, is written last, over zeros.
  */
 #include "emit/emit.h"
 #include "net2c_rt.h"
@@ -85,15 +86,33 @@ static void pack_piece(const Value *v, const float *src, int64_t first, int64_t 
     }
 }
 
+/* A made weight, row-major. */
+static bool make_tensor(BlobStream *s, const Value *v, const BlobSource *source, Bytes *out)
+{
+    Bytes raw[MAX_SOURCES];
+    const void *from[MAX_SOURCES] = {NULL};
+    int n = 0;
+    for (; n < MAX_SOURCES && v->made_from[n]; n++) {
+        if (!source->tensor(source->user, v->made_from[n], &raw[n]))
+            return false;
+        from[n] = raw[n].data;
+    }
+    out->size = (size_t)buffer_logical_elements(&v->shape) * sizeof(float);
+    float *made = arena_alloc(s->cx->temp, out->size);
+    out->data = (const uint8_t *)made;
+    bool ok = value_make(s->cx, v, from, made);
+    while (n > 0)
+        source->done(source->user, raw[--n]);
+    return ok;
+}
+
 static bool stream_tensor(BlobStream *s, const Value *v, const BlobSource *source)
 {
     Bytes raw;
-    int64_t elements = 1, total = buffer_elements(&v->shape);
+    int64_t elements = buffer_logical_elements(&v->shape), total = buffer_elements(&v->shape);
     size_t size = scalar_bytes(v->shape.type);
-    if (!source->tensor(source->user, v->key, &raw))
+    if (!(v->make ? make_tensor(s, v, source, &raw) : source->tensor(source->user, v->key, &raw)))
         return false;
-    for (int i = 0; i < v->shape.rank; i++)
-        elements *= v->shape.dim[i].extent;
     if (raw.size != (size_t)elements * sizeof(float)) {
         diag_error(s->cx->diags, NO_PLACE, "E0962",
                    "internal error: weight %s has %zu bytes, its layout needs %lld elements",
@@ -108,7 +127,10 @@ static bool stream_tensor(BlobStream *s, const Value *v, const BlobSource *sourc
         if (!stream_advance(s, (size_t)n * size))
             return false;
     }
-    source->done(source->user, raw);
+    if (v->make)
+        arena_reset(s->cx->temp);
+    else
+        source->done(source->user, raw);
     return true;
 }
 
@@ -180,12 +202,12 @@ static bool write_head(BlobStream *s, const Module *m, Value **weight, int n, ui
 bool blob_write_to(Cx *cx, OutFile *file, const Module *m, uint64_t model_hash,
                    const BlobSource *source)
 {
-    Value **weight = NEW_ARRAY(cx->temp, Value *, m->n_values + 1);
+    Value **weight = NEW_ARRAY(cx->perm, Value *, m->n_values + 1);
     int n = sorted_weights(cx, m, weight);
     if (n < 0)
         return false;
     BlobStream s = {.cx = cx, .file = file, .hash = n2c_hash_start()};
-    s.piece = arena_alloc(cx->temp, PIECE);
+    s.piece = arena_alloc(cx->perm, PIECE);
     return write_body(&s, m, weight, n, source) && write_head(&s, m, weight, n, model_hash);
 }
 

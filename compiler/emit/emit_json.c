@@ -42,6 +42,11 @@ static void add_values(const EmitFile *f, Str *out)
             str_add(out, ", ");
             add_key_string(out, "tensor", v->key);
         }
+        for (int k = 0; v->make && k < MAX_SOURCES && v->made_from[k]; k++) {
+            str_add(out, k > 0 ? ", " : ", \"made_from\": [");
+            add_string(out, v->made_from[k]);
+        }
+        str_add(out, v->made_from[0] ? "]" : "");
         str_printf(out, ", \"offset\": %" PRId64 ", \"bytes\": %" PRId64, v->offset,
                    buffer_bytes(&v->shape));
         str_printf(out, ", \"first_step\": %d, \"last_step\": %d}%s\n", v->first_step,

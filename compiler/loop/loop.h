@@ -21,6 +21,7 @@
 #define MAX_COND 8       /* conditions of one if */
 #define MAX_ROWS 8       /* target rows of a module */
 #define MAX_STEP_ARGS (2 * MAX_DIMS)     /* arguments of one step */
+#define MAX_SOURCES 4    /* tensors of the weights file that a made weight is computed from */
 
 /* ---- types ------------------------------------------------------------------------------ */
 typedef enum { TYPE_F32, TYPE_F64, TYPE_I32 } ScalarType;
@@ -105,6 +106,7 @@ int buffer_indices(const Buffer *b, bool physical);
 void buffer_bounds(const Buffer *b, bool physical, int i, int lanes, int64_t *first,
                    int64_t *last);
 int64_t buffer_elements(const Buffer *b);        /* product of the physical extents */
+int64_t buffer_logical_elements(const Buffer *b);     /* without halos and slack */
 int64_t buffer_bytes(const Buffer *b);
 bool buffer_same_layout(const Buffer *a, const Buffer *b);
 bool buffer_storage_fits(const Buffer *b);       /* the map gives each element a place of its own */
@@ -241,7 +243,9 @@ typedef struct Value {
     const char *name;
     ValueKind kind;
     Buffer shape;
-    const char *key;                  /* VALUE_WEIGHT: tensor in the weights file */
+    const char *key;                  /* VALUE_WEIGHT: tensor in the weights file; NULL: made */
+    Kernel *make;                     /* VALUE_WEIGHT: computes it in the compiler, row-major */
+    const char *made_from[MAX_SOURCES];   /* tensors in the file, parallel to make's weights */
     int64_t source_dim[MAX_DIMS];     /* VALUE_WEIGHT: shape in the file; 0-terminated */
     int64_t offset;                   /* bytes into arena or blob; -1 until planned */
     int first_step, last_step;        /* lifetime, inclusive; filled by reuse-buffers */
@@ -283,6 +287,9 @@ const Var *build_for(Builder *b, const char *name, int64_t extent);
 void build_if(Builder *b, const Cond *c, int n);
 void build_end(Builder *b, int levels);          /* close that many for/if */
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e);   /* rank indices */
+/* A buffer more, its name with a number behind it where the kernel has one already. */
+Buffer *kernel_add_buffer(Kernel *k, BufferKind kind, const char *name, ScalarType t, int rank,
+                          const int64_t *extent);
 Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent);
 Buffer *kernel_buffer(const Kernel *k, const char *name);       /* NULL if absent */
 
@@ -334,6 +341,8 @@ uint64_t kernel_hash(const Kernel *k);            /* of its text */
 /* Run a kernel; data[i] holds kernel->buffer[i] in its physical layout (its scalar type). Checks
  * each access; f32 arithmetic is done in float, fma as fmaf. Reports; false on a violation. */
 bool kernel_interpret(Cx *cx, const Kernel *k, void *const *data);
+/* Compute a weight that the file does not hold, row-major, from tensors that it does. */
+bool value_make(Cx *cx, const Value *v, const void *const *source, void *out);
 /* Run a module. inputs/outputs in order of its VALUE_INPUT/VALUE_OUTPUT values; weight(user, v)
  * returns the packed data of a weight value. after(user, step) may be NULL. */
 typedef struct ModuleRun {

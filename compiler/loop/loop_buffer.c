@@ -75,6 +75,17 @@ int64_t buffer_elements(const Buffer *b)
     return product;
 }
 
+int64_t buffer_logical_elements(const Buffer *b)
+{
+    int64_t product = 1;
+
+    for (int i = 0; i < b->rank; i++) {
+        if (!checked_mul(product, b->dim[i].extent, &product))
+            return INT64_MAX;
+    }
+    return product;
+}
+
 int64_t buffer_bytes(const Buffer *b)
 {
     int64_t bytes;

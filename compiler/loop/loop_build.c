@@ -60,12 +60,13 @@ void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e)
 }
 
 /* `name`, or name_1, name_2, ... where a kernel of several layers has one already. */
-Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent)
+Buffer *kernel_add_buffer(Kernel *k, BufferKind kind, const char *name, ScalarType t, int rank,
+                          const int64_t *extent)
 {
     Buffer *s = NEW(k->arena, Buffer);
     size_t n = (size_t)k->n_buffers, cap = n;
 
-    *s = (Buffer){.kind = BUF_SCRATCH, .type = t, .lanes = 1, .rank = rank};
+    *s = (Buffer){.kind = kind, .type = t, .lanes = 1, .rank = rank};
     s->name = arena_strdup(k->arena, name);
     for (int i = 1; kernel_buffer(k, s->name) != NULL; i++)
         s->name = arena_printf(k->arena, "%s_%d", name, i);
@@ -74,6 +75,11 @@ Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, cons
     k->buffer = arena_grow(k->arena, k->buffer, n, n + 1, &cap, sizeof(Buffer *));
     k->buffer[k->n_buffers++] = s;
     return s;
+}
+
+Buffer *kernel_scratch(Kernel *k, const char *name, ScalarType t, int rank, const int64_t *extent)
+{
+    return kernel_add_buffer(k, BUF_SCRATCH, name, t, rank, extent);
 }
 
 Kernel *step_kernel(const Step *s, int row)

@@ -39,6 +39,18 @@ static void **memory_assign(Cx *cx, const Module *m, const ModuleRun *run)
     return memory;
 }
 
+bool value_make(Cx *cx, const Value *v, const void *const *source, void *out)
+{
+    void *data[MAX_STEP_ARGS] = {NULL};
+
+    for (int i = 0, n = 0; i < v->make->n_buffers; i++) {
+        const Buffer *b = v->make->buffer[i];
+        data[i] = b->kind == BUF_WEIGHT ? (void *)(uintptr_t)source[n++]
+                : b->kind == BUF_OUT ? out : memory_new(cx, buffer_bytes(b));
+    }
+    return kernel_interpret(cx, v->make, data);
+}
+
 bool module_interpret(Cx *cx, const Module *m, const ModuleRun *run)
 {
     void **memory = memory_assign(cx, m, run);

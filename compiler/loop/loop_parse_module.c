@@ -6,6 +6,8 @@
  *   value output y: f32[1, 8];
  *   kernel relu(in x: f32[1, 8], out y: f32[1, 8]) { ... }
  *   call relu(x, y);
+ * A weight that the compiler computes names its kernel, which stands before it, and the tensors of
+ * the weights file that this kernel reads: value weight u: f32[8] made by u_of_w("conv.weight");
  * A module for several rows, row "avx512", "avx2", has a kernel relu.avx2 too, which the same call
  * stands for.
  *
@@ -75,11 +77,30 @@ static void parse_source_dims(Parser *p, Value *v)
     expect(p, "]");
 }
 
+/* made by u_of_w("a", "b") */
+static void parse_made(Parser *p, Value *v)
+{
+    int n = 0;
+
+    expect(p, "by");
+    v->make = symbol_find(p, SYMBOL_KERNEL);
+    expect(p, "(");
+    while (!token_is(&p->token, ")") && !parser_halted(p) &&
+           has_room(p, n, MAX_SOURCES, "tensors")) {
+        if (n > 0)
+            expect(p, ",");
+        v->made_from[n++] = parse_string(p);
+    }
+    expect(p, ")");
+}
+
 /* key "..." from [...] at 0 live 0 to 1; */
 static void parse_value_facts(Parser *p, Value *v)
 {
     if (accept(p, "key"))
         v->key = parse_string(p);
+    else if (accept(p, "made"))
+        parse_made(p, v);
     if (accept(p, "from"))
         parse_source_dims(p, v);
     v->offset = accept(p, "at") ? parse_int(p, 0, MAX_BYTES) : -1;

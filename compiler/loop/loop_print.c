@@ -405,6 +405,11 @@ static void print_module_value(Str *s, const Value *v)
     print_buffer(s, &shape);
     if (v->key)
         str_printf(s, " key %s", quote(s->arena, v->key));
+    if (v->make)
+        str_printf(s, " made by %s(", name_text(s->arena, v->make->name));
+    for (int i = 0; v->make && i < MAX_SOURCES && v->made_from[i]; i++)
+        str_printf(s, "%s%s", i > 0 ? ", " : "", quote(s->arena, v->made_from[i]));
+    str_add(s, v->make ? ")" : "");
     for (int i = 0; i < MAX_DIMS && v->source_dim[i] > 0; i++)
         str_printf(s, "%s%" PRId64, i > 0 ? ", " : " from [", v->source_dim[i]);
     str_add(s, v->source_dim[0] > 0 ? "]" : "");
@@ -450,8 +455,11 @@ char *module_text(Arena *a, const Module *m)
 {
     Printer p = {.s = str_new(a)};
     print_module_head(&p.s, m);
-    for (int i = 0; i < m->n_values; i++)
+    for (int i = 0; i < m->n_values; i++) {
+        if (m->value[i]->make)
+            print_kernel(&p, m->value[i]->make);
         print_module_value(&p.s, m->value[i]);
+    }
     for (int i = 0; i < m->n_steps; i++) {
         for (int row = 0; row <= m->n_more && !called_before(m, i); row++) {
             str_char(&p.s, '\n');

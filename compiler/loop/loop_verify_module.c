@@ -28,6 +28,28 @@ int value_number(const Module *m, const Value *v)
     return i < m->n_values ? i : -1;
 }
 
+/* One output of all elements; its weights are what the value is made from, the rest is scratch. */
+static bool verify_made(Cx *cx, const Module *m, const Value *v)
+{
+    const Kernel *k = v->make;
+    int sources = 0, outputs = 0, others = 0;
+
+    for (int i = 0; i < k->n_buffers; i++) {
+        const Buffer *b = k->buffer[i];
+        bool fits = b->kind == BUF_OUT && b->type == v->shape.type &&
+                    buffer_elements(b) == buffer_logical_elements(&v->shape);
+        sources += b->kind == BUF_WEIGHT;
+        outputs += fits;
+        others += b->kind != BUF_WEIGHT && b->kind != BUF_SCRATCH && !fits;
+    }
+    for (int i = 0; i < MAX_SOURCES; i++)
+        sources -= v->made_from[i] != NULL;
+    if (v->kind == VALUE_WEIGHT && sources == 0 && outputs == 1 && others == 0)
+        return loop_verify(cx, k);
+    module_error(cx, m, "E0918", "kernel %s does not make '%s'", k->name, v->name);
+    return false;
+}
+
 /* Names are C identifiers of the generated file. */
 static bool verify_names(Cx *cx, const Module *m)
 {
@@ -38,6 +60,8 @@ static bool verify_names(Cx *cx, const Module *m)
         if (map_get(values, m->value[i]->name) != NULL)
             module_error(cx, m, "E0918", "two values are called '%s'", m->value[i]->name);
         map_put(values, m->value[i]->name, m->value[i]);
+        if (m->value[i]->make != NULL && verify_made(cx, m, m->value[i]))
+            map_put(kernels, m->value[i]->make->name, m->value[i]->make);
     }
     for (int i = 0; i < m->n_steps * (m->n_more + 1); i++) {
         Kernel *k = step_kernel(&m->step[i / (m->n_more + 1)], i % (m->n_more + 1));

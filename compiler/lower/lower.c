@@ -157,20 +157,42 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     return true;
 }
 
-/* What nests asked for in kernel_scratch has no value yet. */
-static void values_of_scratch(GroupCx *gc)
+static const Made *find_made(const GroupCx *gc, const NestCx *nx, const Buffer *b,
+                             const Node **node)
+{
+    for (int i = 0; i < gc->group->n_nodes; i++)
+        for (int j = 0; j < nx[i].n_made; j++)
+            if (nx[i].made[j].buffer == b) {
+                *node = gc->group->node[i];
+                return &nx[i].made[j];
+            }
+    return NULL;
+}
+
+/* What nests asked for in kernel_scratch and nest_made has no value yet. */
+static void values_of_nests(GroupCx *gc, const NestCx *nx)
 {
     Kernel *k = gc->kernel;
+    Lower *l = gc->lower;
     if (k->n_buffers > MAX_ARGS) {
         report_too_many(gc);
         return;
     }
     for (int i = 0; i < k->n_buffers; i++) {
+        const Node *node;
         const Buffer *b = k->buffer[i];
-        if (!gc->step->arg[i])
-            gc->step->arg[i] =
-                value_new(gc->lower, VALUE_SCRATCH,
-                          arena_printf(gc->lower->cx->temp, "%s_%s", k->name, b->name), b);
+        const char *stem = arena_printf(l->cx->temp, "%s_%s", k->name, b->name);
+        const Made *made = find_made(gc, nx, b, &node);
+        if (gc->step->arg[i])
+            continue;
+        Value *v = value_new(l, made ? VALUE_WEIGHT : VALUE_SCRATCH, stem, b);
+        gc->step->arg[i] = v;
+        if (!made)
+            continue;
+        v->make = made->make;
+        v->make->name = name_unique(l->arena, l->kernel_names, stem);
+        for (int j = 0; j < made->n_params; j++)
+            v->made_from[j] = node->param[made->param[j]].key;
     }
 }
 
@@ -226,7 +248,7 @@ static bool group_lower(Lower *l, const Group *g, Step *step)
     for (int i = 0; i < g->n_nodes; i++)
         if (!nest_of_node(&gc, &nx[i], g->node[i]))
             return false;
-    values_of_scratch(&gc);
+    values_of_nests(&gc, nx);
     return !gc.failed;
 }
 

@@ -255,6 +255,22 @@ const Expr *nest_load(const NestCx *nx, Buffer *b, const Index *at)
     return expr_load(nx->arena, b, at, b->rank, 1);
 }
 
+Made *nest_made(NestCx *nx, const char *name, int rank, const int64_t *extent, int n_params,
+                const int *params)
+{
+    Made *made = &nx->made[nx->n_made++];
+    *made = (Made){.make = NEW(nx->arena, Kernel), .n_params = n_params};
+    made->make->arena = nx->arena;
+    for (int i = 0; i < n_params; i++) {
+        const Param *p = &nx->node->param[params[i]];
+        made->param[i] = params[i];
+        kernel_add_buffer(made->make, BUF_WEIGHT, p->role, nx->type, p->shape.rank, p->shape.dim);
+    }
+    kernel_add_buffer(made->make, BUF_OUT, "y", nx->type, rank, extent);
+    made->buffer = kernel_add_buffer(nx->kernel, BUF_WEIGHT, name, nx->type, rank, extent);
+    return made;
+}
+
 const Expr *nest_reduce(const NestCx *nx, BinOp op, const Expr *acc, const Expr *x)
 {
     return op == BIN_ADD ? expr_bin(nx->arena, op, x, acc) : expr_bin(nx->arena, op, acc, x);

@@ -26,6 +26,16 @@ typedef struct AttrDef {
     double min, max;               /* inclusive legal range of each number */
 } AttrDef;
 
+/* A weight that the weights file does not hold: computed in the compiler from some that it does. */
+typedef struct Made {
+    Buffer *buffer;                /* of the node's kernel */
+    Kernel *make;                  /* its buffers: those parameters as in the file, the result */
+    int param[MAX_SOURCES];        /* of the node */
+    int n_params;
+} Made;
+
+#define MAX_MADE 4
+
 /* What a nest builder gets: buffers made by lower/ (shapes with the batch bound, halos and
  * storage already decided) and the kernel to append to. Accesses are logical. */
 typedef struct NestCx {
@@ -35,7 +45,9 @@ typedef struct NestCx {
     Buffer *in[MAX_INPUTS];
     Buffer *out;
     Buffer *param[MAX_PARAMS];     /* parallel to node->param */
-    ScalarType type;               /* f32, or f64 for the reference */
+    ScalarType type;               /* f32, or f64 for the reference, where nothing is made */
+    Made made[MAX_MADE];           /* by nest_made */
+    int n_made;
 } NestCx;
 
 typedef struct OpCost {
@@ -104,6 +116,9 @@ Index window_index(Arena *a, const Window *w, int d, Index o, Index k);
 
 const Expr *nest_const(const NestCx *nx, double v);
 const Expr *nest_load(const NestCx *nx, Buffer *b, const Index *at);
+/* The kernel gets a weight more, made by what is appended to ->make from these parameters. */
+Made *nest_made(NestCx *nx, const char *name, int rank, const int64_t *extent, int n_params,
+                const int *params);
 /* acc + x or max(acc, x), for sums and maxima one element at a time. */
 const Expr *nest_reduce(const NestCx *nx, BinOp op, const Expr *acc, const Expr *x);
 Index nest_loop(Builder *build, const char *name, int64_t extent);

@@ -63,6 +63,13 @@ static inline float net_number(uint64_t seed, int64_t i)
     return (float)(int)(hash_bytes(seed, &i, sizeof(i)) % 5) - 2.0f;
 }
 
+static inline float *net_fill(float *data, int64_t n, const char *key)
+{
+    for (int64_t i = 0; i < n; i++)
+        data[i] = net_number(hash_bytes(HASH_SEED, key, strlen(key)), i);
+    return data;
+}
+
 /* Weights follow from their key alone, so that two lowerings of a network have the same. */
 static inline const void *net_weight(void *user, const Value *v)
 {
@@ -70,8 +77,16 @@ static inline const void *net_weight(void *user, const Value *v)
     int64_t n = buffer_elements(&v->shape);
     float *data = NEW_ARRAY(cx->perm, float, n);
     assert_int_equal(v->shape.n_storage, 0);
-    for (int64_t i = 0; i < n; i++)
-        data[i] = net_number(hash_bytes(HASH_SEED, v->key, strlen(v->key)), i);
+    if (!v->make) {
+        net_fill(data, n, v->key);
+        return data;
+    }
+    const void *from[MAX_SOURCES] = {NULL};
+    for (int i = 0; i < MAX_SOURCES && v->made_from[i]; i++) {
+        int64_t count = buffer_elements(v->make->buffer[i]);
+        from[i] = net_fill(NEW_ARRAY(cx->perm, float, count), count, v->made_from[i]);
+    }
+    assert_true(value_make(cx, v, from, data));
     return data;
 }
 

@@ -94,11 +94,13 @@ static void take_shape(Value *v, const Buffer *b)
     v->shape.kind = kind;
 }
 
+/* A made weight belongs to one step. */
 static Value *weight_for(Prepack *p, Value *v, const Buffer *b)
 {
-    WeightList *list = map_get(p->by_key, v->key);
+    const char *key = v->key ? v->key : v->name;
+    WeightList *list = map_get(p->by_key, key);
     for (WeightList *w = list; w; w = w->next)
-        if (buffer_same_layout(&w->value->shape, b))
+        if (w->value->make == v->make && buffer_same_layout(&w->value->shape, b))
             return w->value;
     if (map_get(p->fixed, v->name))
         v = value_named(p, v, v->name);
@@ -106,7 +108,7 @@ static Value *weight_for(Prepack *p, Value *v, const Buffer *b)
     keep_value(p, v);
     WeightList *head = NEW(p->pc->cx->temp, WeightList);
     *head = (WeightList){v, list};
-    map_put(p->by_key, v->key, head);
+    map_put(p->by_key, key, head);
     return v;
 }
 
