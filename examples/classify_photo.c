@@ -6,8 +6,8 @@
  *   out/classify_photo out/alexnet_gen.n2w models/photo.jpg
  *
  * Prints the five largest logits with their class numbers, milliseconds per image and the bytes of
- * the arena. The preparation is ImageNet's usual one: shorter side to 256, the middle 224 x 224,
- * mean and deviation per channel.
+ * the arena. The preparation is that of `preprocess:` in models/alexnet.yaml, by the formula in
+ * docs/model-language.md: the logits are those of net2c run on the same picture.
  */
 #include "alexnet_gen.h"
 
@@ -32,29 +32,45 @@ static int fail(const char *what, const char *why)
     return 1;
 }
 
-/* Channel c at a fractional position, bilinear; positions beyond the edge are clamped. */
-static float sample(const unsigned char *rgb, int width, int height, float x, float y, int c)
+typedef struct Axis {              /* of `from` pixels scaled to `to`, those from `begin` on */
+    int from;
+    double scale, reach, begin;
+} Axis;
+
+static Axis axis_make(int from, int to)
 {
-    float cx = fminf(fmaxf(x, 0), (float)(width - 1)), cy = fminf(fmaxf(y, 0), (float)(height - 1));
-    int x0 = (int)cx, y0 = (int)cy;
-    int x1 = x0 + 1 < width ? x0 + 1 : x0, y1 = y0 + 1 < height ? y0 + 1 : y0;
-    float fx = cx - (float)x0, fy = cy - (float)y0;
-    float top = (1 - fx) * rgb[(y0 * width + x0) * 3 + c] + fx * rgb[(y0 * width + x1) * 3 + c];
-    float low = (1 - fx) * rgb[(y1 * width + x0) * 3 + c] + fx * rgb[(y1 * width + x1) * 3 + c];
-    return (1 - fy) * top + fy * low;
+    double scale = (double)from / to;
+    Axis a = {from, scale, fmax(scale, 1), rint((to - SIDE) / 2.0)};
+    return a;
+}
+
+/* Channel c of target pixel (x, y): each source pixel counts the more the nearer it is. */
+static double sample(const unsigned char *rgb, const Axis *h, const Axis *v, int x, int y, int c)
+{
+    double cx = (h->begin + x + 0.5) * h->scale - 0.5, cy = (v->begin + y + 0.5) * v->scale - 0.5;
+    int right = (int)fmin(floor(cx + h->reach), h->from - 1);
+    int bottom = (int)fmin(floor(cy + v->reach), v->from - 1);
+    double sum = 0, total = 0;
+    for (int j = (int)fmax(ceil(cy - v->reach), 0); j <= bottom; j++)
+        for (int i = (int)fmax(ceil(cx - h->reach), 0); i <= right; i++) {
+            double share = (1 - fabs(j - cy) / v->reach) * (1 - fabs(i - cx) / h->reach);
+            sum += share * rgb[((size_t)j * (size_t)h->from + (size_t)i) * 3 + (size_t)c];
+            total += share;
+        }
+    return sum / total;
 }
 
 static void prepare(const unsigned char *rgb, int width, int height)
 {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    float scale = (float)(width < height ? width : height) / SHORTER;
-    float left = (float)width / 2 - scale * SIDE / 2, top = (float)height / 2 - scale * SIDE / 2;
+    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
+    int wide = width > height;
+    Axis h = axis_make(width, wide ? (int)((long long)width * SHORTER / height) : SHORTER);
+    Axis v = axis_make(height, wide ? SHORTER : (int)((long long)height * SHORTER / width));
     for (int c = 0; c < 3; c++)
         for (int y = 0; y < SIDE; y++)
             for (int x = 0; x < SIDE; x++) {
-                float v = sample(rgb, width, height, left + scale * ((float)x + 0.5f) - 0.5f,
-                                 top + scale * ((float)y + 0.5f) - 0.5f, c);
-                image[(c * SIDE + y) * SIDE + x] = (v / 255 - mean[c]) / deviation[c];
+                double value = sample(rgb, &h, &v, x, y, c) / 255;
+                image[(c * SIDE + y) * SIDE + x] = (float)((value - mean[c]) / deviation[c]);
             }
 }
 

@@ -60,7 +60,7 @@ for network in lenet5 alexnet_small; do
     step "trained on Fashion-MNIST: ten pictures named by $network"
     for picture in tests/fixtures/fashion/*.png; do
         named=$($net2c run -q models/$network.yaml -w models/$network.safetensors -i "$picture" \
-            --mean .5,.5,.5 --std .5,.5,.5 --top 1 --labels models/fashion_labels.txt)
+            --top 1 --labels models/fashion_labels.txt)
         printf '  %-24s %s\n' "$(basename "$picture" .png)" "$named"
     done
 done

@@ -19,15 +19,31 @@ static int64_t saturating_add(int64_t a, int64_t b)
     return checked_add(a, b, &sum) ? sum : INT64_MAX;
 }
 
-static int64_t node_parameters(Totals *t, const Node *n)
+/* Of weights that no node before n has: `seen` holds their keys. */
+static int64_t new_parameters(Map *seen, const Node *n)
 {
     int64_t sum = 0;
     for (int i = 0; i < n->n_param; i++) {
-        if (map_get(t->seen, n->param[i].key))
+        if (map_get(seen, n->param[i].key))
             continue;
-        map_put(t->seen, n->param[i].key, t);
+        map_put(seen, n->param[i].key, seen);
         sum = saturating_add(sum, shape_count(&n->param[i].shape));
     }
+    return sum;
+}
+
+int64_t graph_parameters(Arena *a, const Graph *g)
+{
+    Map *seen = map_new(a);
+    int64_t sum = 0;
+    for (int i = 0; i < g->n_nodes; i++)
+        sum = saturating_add(sum, new_parameters(seen, g->nodes[i]));
+    return sum;
+}
+
+static int64_t node_parameters(Totals *t, const Node *n)
+{
+    int64_t sum = new_parameters(t->seen, n);
     t->parameters = saturating_add(t->parameters, sum);
     return sum;
 }

@@ -10,8 +10,11 @@
  * and subtractions turned into additions, which gives each element the size of what was summed up
  * in it: an error divided by that is the backward error, which cancellation does not inflate.
  *
- * contract: both errors of a layer, and the relative L2 of an output, are at most --tolerance, or
- * the exit status is 3. A NaN is equal to a NaN only. Of a batch, the first item is verified.
+ * The model's samples (`check:`) are run too, unless --no-samples: they belong to certain weights.
+ *
+ * contract: both errors of a layer, and the relative L2 of an output, are at most --tolerance, and
+ * the samples are right, or the exit status is 3. A NaN is equal to a NaN only. Of a batch, the
+ * first item is verified.
  */
 #include "driver/driver.h"
 
@@ -37,6 +40,8 @@ typedef struct Verify {
     int n_steps;
     float **io;                    /* of the generated code */
     double **wide;                 /* of the reference */
+    SampleResult *sample;
+    int n_samples;
     bool positive;                 /* the reference's last run */
     double tolerance;
 } Verify;
@@ -82,6 +87,8 @@ static bool run_code(Verify *v)
         return false;
     progress("running");
     bool ok = session_run(s, (void *const *)v->io, 1, &exec);
+    if (ok && !v->options->n[OPT_NO_SAMPLES])
+        ok = samples_run(s, v->code.graph, &v->sample, &v->n_samples);
     session_close(s);
     return ok;
 }
@@ -178,6 +185,22 @@ static bool layer_ok(const Verify *v, const Layer *l)
 
 /* ---- results --------------------------------------------------------------------------------- */
 
+static void print_sample(Arena *a, const SampleResult *r)
+{
+    Str s = str_new(a);
+    str_printf(&s, "check %d  %s %s  max abs %s  %s", r->sample, r->tensor,
+               shape_text(a, &r->shape), figure_short(a, r->absolute), r->n_wrong ? "FAIL" : "ok");
+    if (r->n_wrong) {
+        str_printf(&s, ": %s is ", sample_index(a, r));
+        str_double(&s, r->got);
+        str_add(&s, ", expected ");
+        str_double(&s, r->want);
+        str_printf(&s, "; %lld of %lld differ", (long long)r->n_wrong,
+                   (long long)shape_count(&r->shape));
+    }
+    puts(s.data);
+}
+
 static void print_text(const Verify *v)
 {
     Arena *a = v->cx->perm;
@@ -198,12 +221,38 @@ static void print_text(const Verify *v)
                figure_short(a, l->absolute), ok ? "ok" : "FAIL");
     }
     printf("%d of %d differ by more than %s\n", bad, n, figure_short(a, v->tolerance));
+    for (int i = 0; i < v->n_samples; i++)
+        print_sample(a, &v->sample[i]);
 }
 
 /* JSON has no infinity: an error that is none of a number is null. */
 static const char *json_figure(const Verify *v, double x)
 {
     return isfinite(x) ? figure_short(v->cx->perm, x) : "null";
+}
+
+static void add_value(Str *s, const char *key, double x)
+{
+    str_printf(s, ", \"%s\": ", key);
+    if (isfinite(x))
+        str_double(s, x);
+    else
+        str_add(s, "null");
+}
+
+static void add_sample(Str *s, const SampleResult *r, bool first)
+{
+    str_printf(s, "%s\n  {\"check\": %d, \"output\": ", first ? "" : ",", r->sample);
+    json_quote(s, r->tensor);
+    add_value(s, "max_abs", r->absolute);
+    str_printf(s, ", \"wrong\": %lld, \"ok\": %s", (long long)r->n_wrong,
+               r->n_wrong ? "false" : "true");
+    if (r->n_wrong) {
+        str_printf(s, ", \"index\": %s", sample_index(s->arena, r));
+        add_value(s, "got", r->got);
+        add_value(s, "expected", r->want);
+    }
+    str_char(s, '}');
 }
 
 static void print_json(const Verify *v)
@@ -221,6 +270,9 @@ static void print_json(const Verify *v)
                    l->size ? json_figure(v, l->backward) : "null",
                    json_figure(v, l->absolute), layer_ok(v, l) ? "true" : "false");
     }
+    str_add(&s, "\n], \"samples\": [");
+    for (int i = 0; i < v->n_samples; i++)
+        add_sample(&s, &v->sample[i], i == 0);
     str_add(&s, "\n]}\n");
     fputs(s.data, stdout);
 }
@@ -309,6 +361,8 @@ int cmd_verify(Cx *cx, const Options *o)
         compare(&v.layer[i]);
         ok = ok && layer_ok(&v, &v.layer[i]);
     }
+    for (int i = 0; i < v.n_samples; i++)
+        ok = ok && v.sample[i].n_wrong == 0;
     if (o->n[OPT_JSON])
         print_json(&v);
     else

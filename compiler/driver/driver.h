@@ -2,7 +2,7 @@
  *
  * stdout carries results only; talk and messages go to stderr. Verbs report through Cx.diags and
  * return an exit status; main prints the messages. The codes of the messages decide the status of
- * a failure (status_of_errors), so that no verb has to.
+ * a failure (status_of_errors over codes.def), so that no verb has to.
  */
 #ifndef NET2C_DRIVER_H
 #define NET2C_DRIVER_H
@@ -16,12 +16,21 @@
 typedef enum {
     STATUS_OK = 0,
     STATUS_INPUT = 1,              /* errors in the user's files */
-    STATUS_USAGE = 2,              /* E00xx: in the command line */
+    STATUS_USAGE = 2,              /* in the command line */
     STATUS_MISMATCH = 3,           /* verify */
     STATUS_ENVIRONMENT = 5,        /* no memory, no C compiler, cannot write */
-    STATUS_INTERNAL = 70           /* E09xx */
+    STATUS_INTERNAL = 70
 } Status;
 
+typedef struct Code {              /* of a message; codes.def */
+    Status status;                 /* of a command that fails with it */
+    const char *name;              /* "E0203" */
+    const char *title, *text, *wrong, *right;  /* text to right: NULL where there is none */
+} Code;
+
+extern const Code code_table[];
+extern const int code_count;
+const Code *code_find(const char *name);             /* or NULL */
 int status_of_errors(const Diags *d);
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -49,7 +58,7 @@ typedef struct Options {
     int function(Cx *cx, const Options *o);
 #include "driver/options.def"
 
-/* false: reported, codes E0001..E0009. */
+/* false: reported. */
 bool options_parse(Cx *cx, int argc, char **argv, Options *out);
 int options_run(Cx *cx, const Options *o);                   /* the verb's function */
 const char *option_text(const Options *o, OptId id, const char *fallback);
@@ -84,6 +93,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
+int64_t graph_parameters(Arena *a, const Graph *g);  /* elements of all weights, shared ones once */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
 bool pipeline_lower(Pipeline *p);                                  /* graph -> module */
@@ -135,14 +145,13 @@ typedef struct Npy {
 bool npy_read(Cx *cx, const char *path, Npy *out);            /* float32, C order, little-endian */
 bool npy_write(Cx *cx, const char *path, const Npy *npy);
 
-typedef struct ImageOptions {
-    double mean[3], std[3];
-} ImageOptions;
-bool image_options(Cx *cx, const Options *o, ImageOptions *out);
-/* A picture as planes of c (1 or 3) channels, h x w: scaled to cover them, cut around the middle,
- * normalised. NULL: reported. */
-float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
-                  const ImageOptions *o);
+/* An array with the tensor's shape, any number of items first. NULL: reported. */
+const float *tensor_read(Cx *cx, const Tensor *t, const char *path, int64_t *batch);
+
+bool image_options(Cx *cx, const Options *o, Preprocess *p);  /* --mean, --std replace p's */
+/* A picture as planes of shape s, [N, p->channels, height, width], by p; without p->input it is
+ * scaled to cover the shape and cut around the middle. NULL: reported. */
+float *image_read(Cx *cx, const char *path, const Shape *s, const Preprocess *p);
 
 /* "name=path" or "path" for a network with one such tensor: which of the n; -1: reported. */
 int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const char *what,
@@ -151,7 +160,20 @@ int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const c
  * does without. Their number is inputs + outputs of the graph. NULL: reported. */
 void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);
 
+/* One output of one sample of the model, as generated code gives it and as it should be. */
+typedef struct SampleResult {
+    int sample;                    /* from 1 */
+    const char *tensor;
+    Shape shape;                   /* batch axis included, a number */
+    int64_t n_wrong, first;        /* elements; number of the first wrong one */
+    double got, want;              /* of the first wrong one */
+    double absolute;               /* largest difference */
+} SampleResult;
+bool samples_run(Session *s, const Graph *g, SampleResult **out, int *n);   /* false: reported */
+const char *sample_index(Arena *a, const SampleResult *r);   /* "[0, 3]" of the first wrong one */
+
 /* Elements of the tensor in a buffer's memory, in logical order, without halo and slack. */
+int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
 /* ---- checks of opt --------------------------------------------------------------------------- */

@@ -1,15 +1,16 @@
 /* image: a photograph as a network's input.
  *
- *     451 x 300 JPEG -> 224 x 224: scaled until it covers the square (337 x 224), cut around the
- *     middle, each channel (v / 255 - mean) / std, as planes R, G, B
+ *     preprocess: {image: {resize: 256, crop: 224, mean: [...], std: [...]}}
+ *     451 x 300 JPEG -> 384 x 256, of which the middle 224 x 224; channels (v / 255 - mean) / std
  *
+ * Without `preprocess` the picture is scaled until it covers the input, and cut around the middle.
  * Scaling is linear interpolation with a triangle as wide as a target pixel when it shrinks, so
- * that no source pixel is skipped. Decoding is stb_image's; JPEG and PNG only. contract: a file
- * that cannot be decoded, or of more than 64 million pixels, is reported.
+ * that no source pixel is skipped; docs/model-language.md has the formula. Decoding is stb_image's;
+ * JPEG and PNG only. contract: a file that cannot be decoded, of more than 64 million pixels, or
+ * that does not give the input's size, is reported.
  */
 #include "driver/driver.h"
 
-#include <limits.h>
 #include <math.h>
 
 #define STB_IMAGE_IMPLEMENTATION
@@ -35,17 +36,19 @@ static bool bad(Cx *cx, const char *path, const char *why)
     return false;
 }
 
-/* n target pixels; scale source pixels each, the first one beginning at start. */
-static Axis axis_make(Arena *a, int source, int64_t n, double start, double scale)
+/* n of the `to` target pixels of `from` source pixels, from number `begin` on. */
+static Axis axis_make(Arena *a, int64_t from, int64_t to, int64_t begin, int64_t n)
 {
+    double scale = (double)from / (double)to;
     double reach = scale > 1 ? scale : 1;
     Axis x = {NEW_ARRAY(a, int, n), NEW_ARRAY(a, int, n), NULL, (int)(2 * reach) + 3};
     x.weight = NEW_ARRAY(a, double, n * x.most);
     for (int64_t i = 0; i < n; i++) {
-        double center = start + ((double)i + 0.5) * scale - 0.5, sum = 0;
+        double center = ((double)(begin + i) + 0.5) * scale - 0.5, sum = 0;
         int first = (int)ceil(center - reach), last = (int)floor(center + reach);
-        first = first < 0 ? 0 : first > source - 1 ? source - 1 : first;
-        last = last > source - 1 ? source - 1 : last < first ? first : last;
+        int end = (int)from - 1;
+        first = first < 0 ? 0 : first > end ? end : first;
+        last = last > end ? end : last < first ? first : last;
         x.first[i] = first;
         x.count[i] = last - first + 1 < x.most ? last - first + 1 : x.most;
         double *w = &x.weight[i * x.most];
@@ -74,19 +77,32 @@ static double sample(const stbi_uc *pixel, int width, int64_t channels, int64_t 
     return sum;
 }
 
-static float *resample(Cx *cx, const stbi_uc *pixel, int width, int height, const int64_t to[3],
-                       const ImageOptions *o)
+/* The size, height first, to which a picture is scaled: one side is told, the other follows. */
+static void scaled_size(const Preprocess *p, const int64_t from[2], const int64_t need[2],
+                        int64_t to[2])
 {
-    double scale = fmin((double)width / (double)to[2], (double)height / (double)to[1]);
-    Axis x = axis_make(cx->perm, width, to[2], (width - scale * (double)to[2]) / 2, scale);
-    Axis y = axis_make(cx->perm, height, to[1], (height - scale * (double)to[1]) / 2, scale);
-    float *out = NEW_ARRAY(cx->perm, float, to[0] * to[1] * to[2]);
+    bool told = p->input != NULL;
+    int side = told ? from[1] < from[0] : need[0] * from[1] < need[1] * from[0];
+    to[side] = !told ? need[side] : p->resize ? p->resize : from[side];
+    to[!side] = from[!side] * to[side] / from[side];
+}
+
+static float *resample(Cx *cx, const stbi_uc *pixel, const int64_t from[2], const int64_t to[2],
+                       const int64_t need[2], const Preprocess *p)
+{
+    int64_t begin[2], channels = p->channels;
+    for (int i = 0; i < 2; i++)
+        begin[i] = (int64_t)rint((double)(to[i] - need[i]) / 2);
+    Axis y = axis_make(cx->perm, from[0], to[0], begin[0], need[0]);
+    Axis x = axis_make(cx->perm, from[1], to[1], begin[1], need[1]);
+    float *out = NEW_ARRAY(cx->perm, float, channels * need[0] * need[1]);
     float *at = out;
-    for (int64_t c = 0; c < to[0]; c++)
-        for (int64_t i = 0; i < to[1]; i++)
-            for (int64_t j = 0; j < to[2]; j++) {
-                double v = sample(pixel, width, to[0], c, &y, i, &x, j) / 255;
-                *at++ = (float)((v - o->mean[c]) / o->std[c]);
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t i = 0; i < need[0]; i++)
+            for (int64_t j = 0; j < need[1]; j++) {
+                int64_t from_channel = p->bgr ? channels - 1 - c : c;
+                double v = sample(pixel, (int)from[1], channels, from_channel, &y, i, &x, j) / 255;
+                *at++ = (float)((v - p->mean[c]) / p->std[c]);
             }
     return out;
 }
@@ -130,16 +146,27 @@ static bool jpeg_fits(Bytes file)
     return true;
 }
 
-float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
-                  const ImageOptions *o)
+static bool check_size(Cx *cx, const char *path, const Preprocess *p, const int64_t from[2],
+                       const int64_t to[2], const int64_t need[2])
+{
+    bool cut = !p->input || p->crop, fits = true;
+    for (int i = 0; i < 2; i++)
+        fits = fits && (cut ? to[i] >= need[i] : to[i] == need[i]);
+    if (fits)
+        return true;
+    bad(cx, path, arena_printf(cx->perm, "'preprocess' makes %lld x %lld of its %lld x %lld "
+                               "pixels, the input takes %lld x %lld", (long long)to[1],
+                               (long long)to[0], (long long)from[1], (long long)from[0],
+                               (long long)need[1], (long long)need[0]));
+    diag_help(cx->diags, "'resize' sets the shorter side, 'crop' cuts out the middle");
+    return false;
+}
+
+float *image_read(Cx *cx, const char *path, const Shape *s, const Preprocess *p)
 {
     Bytes file;
     int width, height, channels;
-    const int64_t to[3] = {c, h, w};
-    if (c != 1 && c != 3) {
-        bad(cx, path, "the input has neither 1 nor 3 channels");
-        return NULL;
-    }
+    const int64_t need[2] = {s->dim[2], s->dim[3]};
     if (!file_read(cx, path, MAX_FILE, &file))
         return NULL;
     bool sound = file.size > 0 && jpeg_fits(file);
@@ -149,36 +176,45 @@ float *image_read(Cx *cx, const char *path, int64_t c, int64_t h, int64_t w,
         bad(cx, path, "not a sound JPEG or PNG file, or too large");
         return NULL;
     }
+    const int64_t from[2] = {height, width};
+    int64_t to[2];
+    scaled_size(p, from, need, to);
+    if (!check_size(cx, path, p, from, to, need))
+        return NULL;
     stbi_uc *pixel = stbi_load_from_memory(file.data, (int)file.size, &width, &height, &channels,
-                                           (int)c);
+                                           p->channels);
     if (!pixel) {
         bad(cx, path, stbi_failure_reason());
         return NULL;
     }
-    float *out = resample(cx, pixel, width, height, to, o);
+    float *out = resample(cx, pixel, from, to, need, p);
     stbi_image_free(pixel);
     return out;
 }
 
-static bool read_three(Cx *cx, const Options *o, OptId id, const char *fallback, double out[3])
+/* "0.5" for all channels or "0.485,0.456,0.406"; nothing given: out stays as it is. */
+static bool read_channels(Cx *cx, const Options *o, OptId id, int channels, double *out)
 {
-    const char *text = option_text(o, id, fallback), *at = text;
-    for (int i = 0; i < 3; i++) {
+    const char *text = option_text(o, id, NULL), *at = text;
+    for (int i = 0; at && i < channels; i++) {
         size_t n = strcspn(at, ",");
-        if (!parse_double(arena_strndup(cx->temp, at, n), &out[i]) || (at[n] != ',') != (i == 2) ||
-            (id == OPT_STD && !(out[i] > 0)) || !isfinite(out[i])) {
-            diag_error(cx->diags, NO_PLACE, "E0003", "'%s' is not three numbers%s", text,
-                       id == OPT_STD ? " above 0" : "");
-            diag_help(cx->diags, "write them like %s", fallback);
+        bool more = at[n] == ',', one = i == 0 && !more;
+        if (!parse_double(arena_strndup(cx->temp, at, n), &out[i]) || !isfinite(out[i]) ||
+            (id == OPT_STD && !(out[i] > 0)) || (!one && more != (i + 1 < channels))) {
+            diag_error(cx->diags, NO_PLACE, "E0003", "'%s' is not a number%s, nor one for each "
+                       "of the %d channels", text, id == OPT_STD ? " above 0" : "", channels);
+            diag_help(cx->diags, "write it like 0.5%s", channels == 3 ? " or 0.5,0.4,0.3" : "");
             return false;
         }
-        at += n + (at[n] == ',');
+        for (int k = 1; one && k < channels; k++)
+            out[k] = out[0];
+        at = one ? NULL : at + n + more;
     }
     return true;
 }
 
-bool image_options(Cx *cx, const Options *o, ImageOptions *out)
+bool image_options(Cx *cx, const Options *o, Preprocess *p)
 {
-    return read_three(cx, o, OPT_MEAN, "0.485,0.456,0.406", out->mean) &&
-           read_three(cx, o, OPT_STD, "0.229,0.224,0.225", out->std);
+    return read_channels(cx, o, OPT_MEAN, p->channels, p->mean) &&
+           read_channels(cx, o, OPT_STD, p->channels, p->std);
 }

@@ -72,7 +72,7 @@ static void find_rows(Pipeline *p, const Options *o)
         add_row(p, o->value[OPT_ISA][i]);
     for (int i = 0; i < (opt ? 1 : 3) && !o->n[OPT_ISA]; i++)
         add_row(p, standard[i]);
-    if (!opt && o->verb != VERB_COMPILE && p->n_rows > 0)
+    if ((o->verb == VERB_RUN || o->verb == VERB_VERIFY || o->verb == VERB_BENCH) && p->n_rows > 0)
         choose_row(p, option_text(o, OPT_USE_ISA, NULL),
                    str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
 }

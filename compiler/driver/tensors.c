@@ -48,13 +48,13 @@ static bool ends_with(const char *path, const char *end)
 
 static bool wrong_shape(Cx *cx, const Tensor *t, const char *path, const Shape *found)
 {
-    diag_error(cx->diags, NO_PLACE, "E0123", "'%s' has shape %s, but input '%s' has %s", path,
+    diag_error(cx->diags, NO_PLACE, "E0123", "'%s' has shape %s, but '%s' has %s", path,
                shape_text(cx->perm, found), t->name, shape_text(cx->perm, &t->shape));
     diag_help(cx->diags, "N is the number of items, at least 1");
     return false;
 }
 
-static const float *read_array(Cx *cx, const Tensor *t, const char *path, int64_t *batch)
+const float *tensor_read(Cx *cx, const Tensor *t, const char *path, int64_t *batch)
 {
     Npy npy;
     if (!npy_read(cx, path, &npy))
@@ -70,29 +70,37 @@ static const float *read_array(Cx *cx, const Tensor *t, const char *path, int64_
     return npy.data;
 }
 
-static const float *read_picture(Cx *cx, const Options *o, const Tensor *t, const char *path,
-                                 int64_t *batch)
+/* What the model says about pictures for t; without it, bytes become 0 to 1. */
+static Preprocess preprocess_of(const Graph *g, const Tensor *t)
 {
-    ImageOptions image;
-    if (!image_options(cx, o, &image))
-        return NULL;
-    if (t->shape.rank != 4) {
-        diag_error(cx->diags, NO_PLACE, "E0123", "input '%s' is not a picture: its shape is %s",
-                   t->name, shape_text(cx->perm, &t->shape));
+    for (int i = 0; i < g->n_preprocess; i++)
+        if (str_eq(g->preprocess[i].input, t->name))
+            return g->preprocess[i];
+    return (Preprocess){.channels = (int)t->shape.dim[1], .std = {1, 1, 1}};
+}
+
+static const float *read_picture(Cx *cx, const Options *o, const Graph *g, const Tensor *t,
+                                 const char *path, int64_t *batch)
+{
+    if (t->shape.rank != 4 || (t->shape.dim[1] != 1 && t->shape.dim[1] != 3)) {
+        diag_error(cx->diags, NO_PLACE, "E0123", "input '%s' is not a picture: its shape is %s, "
+                   "expected [N, 1 or 3, height, width]", t->name,
+                   shape_text(cx->perm, &t->shape));
         diag_help(cx->diags, "give it an array: %s=FILE.npy", t->name);
         return NULL;
     }
+    Preprocess p = preprocess_of(g, t);
     *batch = 1;
-    return image_read(cx, path, t->shape.dim[1], t->shape.dim[2], t->shape.dim[3], &image);
+    return image_options(cx, o, &p) ? image_read(cx, path, &t->shape, &p) : NULL;
 }
 
-static const float *read_input(Cx *cx, const Options *o, const Tensor *t, const char *path,
-                               int64_t *batch)
+static const float *read_input(Cx *cx, const Options *o, const Graph *g, const Tensor *t,
+                               const char *path, int64_t *batch)
 {
     if (ends_with(path, ".npy"))
-        return read_array(cx, t, path, batch);
+        return tensor_read(cx, t, path, batch);
     if (ends_with(path, ".jpg") || ends_with(path, ".jpeg") || ends_with(path, ".png"))
-        return read_picture(cx, o, t, path, batch);
+        return read_picture(cx, o, g, t, path, batch);
     diag_error(cx->diags, NO_PLACE, "E0125", "cannot tell what '%s' is", path);
     diag_help(cx->diags, "inputs are .npy, .jpg or .png files");
     return NULL;
@@ -122,7 +130,7 @@ static bool read_given(Cx *cx, const Options *o, const Graph *g, void **io, int6
         const char *path;
         int64_t items = 0;
         int i = binding_find(cx, o->value[OPT_INPUT][k], g->inputs, g->n_inputs, "input", &path);
-        const float *data = i < 0 ? NULL : read_input(cx, o, g->inputs[i], path, &items);
+        const float *data = i < 0 ? NULL : read_input(cx, o, g, g->inputs[i], path, &items);
         ok = ok && data;
         if (!data)
             continue;

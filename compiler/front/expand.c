@@ -34,6 +34,15 @@ static void add_names(const Map *map, const char **names, int *n)
             names[(*n)++] = map_key(map, i);
 }
 
+/* A parameter that has no value yet. */
+static bool comes_later(const Model *m, const char *name)
+{
+    for (size_t i = 0; i < map_count(m->params); i++)
+        if (str_eq(map_key(m->params, i), name))
+            return true;
+    return false;
+}
+
 Yaml *expand_variable(Model *m, Place place, const char *name)
 {
     Yaml *y = map_get(m->scope->vars, name);
@@ -47,7 +56,9 @@ Yaml *expand_variable(Model *m, Place place, const char *name)
     int n = 0;
     add_names(m->scope->vars, names, &n);
     add_names(m->params, names, &n);
-    if (str_eq(name, "in"))
+    if (comes_later(m, name))
+        diag_help(m->cx->diags, "a parameter may use those above it: move '%.60s' up", name);
+    else if (str_eq(name, "in"))
         diag_help(m->cx->diags, m->scope->block ? "this block's inputs have names of their own"
                                                 : "'in' is the input of a block");
     else
@@ -221,6 +232,8 @@ static void read_param(Model *m, const Yaml *key, Yaml *value)
 void expand_params(Model *m, Yaml *params, ModelDefines defines)
 {
     bool good = !params || read_map(m->cx, params, "'params'", "params: {classes: 1000}");
+    for (int i = 0; good && params && i < params->n; i++)
+        map_put(m->params, params->key[i]->text, NULL);
     for (int i = 0; good && params && i < params->n; i++) {
         Yaml *given = defined(m, defines, params->key[i]->text);
         read_param(m, params->key[i], given ? given : params->item[i]);

@@ -66,6 +66,7 @@ static bool check_block(Model *m, const Yaml *key, const Yaml *y)
     }
     if (!layers) {
         diag_error(cx->diags, key->place, "E0402", "%s has no 'layers'", what);
+        diag_help(cx->diags, "add 'layers: [relu]', the list of what it stands for");
         return false;
     }
     return read_list(cx, layers, "'layers'", "layers: [relu]") && good;
@@ -312,8 +313,8 @@ static void choose_layers(Model *m, const Yaml *item)
     Yaml *condition = expand_value(m, yaml_get(item, "when"));
     const Yaml *layers, *other = yaml_get(item, "else");
     Datum v;
-    bool yes = false, good = read_keys(m->cx, item, "a condition", known, 3);
-    good &= control_layers(m, item, "when", "layers", &layers);
+    bool yes = false, good = read_keys(m->cx, item, "a condition", known, 3) &&
+                             control_layers(m, item, "when", "layers", &layers);
     good &= !other || read_list(m->cx, other, "'else'", "else: [relu]");
     good = expr_value(m, condition->place, condition, &v) &&
            expr_truth(m, condition->place, &v, &yes) && good;

@@ -17,7 +17,11 @@ struct Yaml {
     Place place;
     const char *text;              /* scalar */
     bool quoted;
-    bool broken;                   /* its value could not be worked out: reported */
+    bool broken;                   /* value not worked out, or unknown key: reported */
+    bool block;                    /* a scalar behind | or >, a list or map without brackets */
+    int start, end;                /* of its text, in characters; of a block the end is vague */
+    int entry;                     /* fmt.c: where its key or its "-" begins */
+    const char *anchor, *alias;    /* &name before it; the *name that it is a copy for; or NULL */
     Tensor *tensor;                /* what the word names where it was written, or NULL */
     int n;                         /* items; pairs of a map */
     Yaml **item;                   /* list items, or map values */
@@ -28,8 +32,12 @@ struct Yaml {
  * tabs, several documents, unknown aliases, invalid UTF-8. NULL: reported. */
 Yaml *yaml_parse(Cx *cx, const char *file, const char *text, size_t len);
 Yaml *yaml_get(const Yaml *map, const char *key);
+void yaml_quote(Str *s, const char *text);             /* text as a scalar in double quotes */
+/* The text of a model in canonical form, nothing lost of it, not even comments. NULL: reported. */
+char *fmt_text(Cx *cx, const char *file, const char *text, size_t len);
 
 /* ---- model --------------------------------------------------------------------------------- */
+#define MAX_MODEL_FILE ((size_t)1 << 20)
 #define MAX_ERRORS 20                  /* of a run; each may search all names for a near one */
 #define MAX_SCALAR 4096                /* bytes */
 #define MAX_NESTING 64                 /* of lists and maps, of layer lists, of an expression */
@@ -47,17 +55,7 @@ Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines);
 /* The graph in expanded form, labels included: reads back to the same graph, prints the same. */
 char *graph_text(Arena *a, const Graph *g);
 
-/* What model.c and its helpers share while a graph is built.
- *
- * codes: E0401 kind of node  E0402 missing key  E0403 unknown key  E0404 not supported yet
- *        E0405 version  E0406 name  E0407 name used twice  E0408 shape  E0409 input type
- *        E0410 unknown operator  E0411 malformed layer  E0412 attribute's kind
- *        E0413 unknown tensor  E0414 number of inputs  E0415 which input  E0416 expect
- *        E0417 path  E0418 weights override  E0419 outputs  E0420 shared weights  E0421 bind
- *        E0422 limits  E0430 malformed substitution  E0431 unknown parameter or argument
- *        E0432 kind of value  E0433 overflow, division by zero  E0434 params and -D
- *        E0435 names, blocks  E0436 call of a block  E0437 recursion  E0438 repeat and when
- *        E0439 check  E0440 preprocess */
+/* What model.c and its helpers share while a graph is built: codes E04.., see driver/codes.def. */
 typedef struct Block {
     const char *name;
     Place place;
@@ -146,7 +144,8 @@ char *path_stem(Arena *a, const char *path);                  /* made a legal na
 void model_define(Model *m, Tensor *t, const char *name, Place place);
 void model_expect(Model *m, const LayerForm *form, Tensor *t);
 void model_lose(Model *m);                    /* what is next reads something unknown */
-bool model_attrs(Model *m, Node *n, const Yaml *attrs);      /* attrs NULL: none written */
+/* attrs NULL: none written. Not complete: one may be missing because its name is misspelt. */
+bool model_attrs(Model *m, Node *n, const Yaml *attrs, bool complete);
 void model_params(Model *m, Node *n, Yaml *weights);          /* NULL: bind names them all */
 void model_samples(Model *m, Yaml *check, Yaml *preprocess);  /* NULL: none */
 bool bind_is_legal(Cx *cx, const Yaml *y);
@@ -162,9 +161,11 @@ const char *read_word(Cx *cx, const Yaml *y, const char *what);      /* not empt
 bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out);   /* [N, ...] */
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n);
 char *read_found(Arena *a, const Yaml *y);                           /* "'x'", "a list", ... */
-/* "did you mean 'relu'?", if one of the names is near. */
-bool suggest(Cx *cx, const char *word, const char *const *names, int n);
-bool suggest_key(Cx *cx, const char *word, const Map *map);
+/* Does an unknown key of the map seem to mean this one? Then its absence has been told. */
+bool read_misspelt(Cx *cx, const Yaml *map, const char *key);
+/* "did you mean 'relu'?", or which names there are if none is near. */
+void suggest(Cx *cx, const char *word, const char *const *names, int n);
+void suggest_key(Cx *cx, const char *word, const Map *map);   /* keys with a value */
 
 /* ---- json: strict, as much as safetensors headers need ------------------------------------- */
 typedef struct Json {

@@ -22,41 +22,32 @@ static bool is_plain(const char *s)
     return true;
 }
 
-/* One UTF-8 character, *s moved behind it; the text has been checked when it was read. */
-static unsigned next_char(const char **s)
-{
-    const unsigned char *c = (const unsigned char *)*s;
-    int more = *c >= 0xf0 ? 3 : *c >= 0xe0 ? 2 : *c >= 0xc0 ? 1 : 0;
-    unsigned code = more == 0 ? *c : *c & (0x3fu >> more);
-    int i = 1;
-    for (; i <= more && (c[i] & 0xc0) == 0x80; i++)
-        code = code << 6 | (c[i] & 0x3fu);
-    *s += i;
-    return code;
-}
-
 /* Characters that YAML takes for line breaks or does not print are written by number. */
-static void print_text(Str *s, const char *text)
+void yaml_quote(Str *s, const char *text)
 {
-    if (is_plain(text)) {
-        str_add(s, text);
-        return;
-    }
+    size_t used;
     str_char(s, '"');
-    while (*text) {
-        const char *start = text;
-        unsigned code = next_char(&text);
+    for (; *text; text += used) {
+        uint32_t code = utf8_decode(text, strlen(text), &used);
         bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
                    code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff;
         if (odd) {
-            str_printf(s, "\\u%04x", code);
+            str_printf(s, "\\u%04x", (unsigned)code);
         } else {
             if (code == '"' || code == '\\')
                 str_char(s, '\\');
-            str_add_n(s, start, (size_t)(text - start));
+            str_add_n(s, text, used);
         }
     }
     str_char(s, '"');
+}
+
+static void print_text(Str *s, const char *text)
+{
+    if (is_plain(text))
+        str_add(s, text);
+    else
+        yaml_quote(s, text);
 }
 
 static void print_pair(Str *s, const char *key, const char *text)

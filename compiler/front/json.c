@@ -57,7 +57,9 @@ bool json_next(Json *j, char close, bool *first)
         j->at++;
         return true;
     }
-    json_take(j, close);
+    if (!json_peek(j, close))
+        return json_fail(j, close == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+    j->at++;
     return false;
 }
 

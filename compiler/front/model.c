@@ -13,12 +13,11 @@
 
 #define FORMAT_VERSION "1"
 #define DEFAULT_BIND "$path.$param"
-#define MAX_MODEL_FILE ((size_t)1 << 20)
 
 static Yaml *need_key(Model *m, const Yaml *root, const char *key, const char *example)
 {
     Yaml *y = yaml_get(root, key);
-    if (y)
+    if (y || read_misspelt(m->cx, root, key))
         return y;
     diag_error(m->cx->diags, root->place, "E0402", "the model has no '%s'", key);
     diag_help(m->cx->diags, "add '%s'", example);
@@ -82,6 +81,7 @@ static void read_type(Model *m, const Yaml *y)
         return;
     diag_error(m->cx->diags, y->place, "E0409", "inputs are of type f32, found %s",
                read_found(m->cx->perm, y));
+    diag_help(m->cx->diags, "leave 'type' out and convert the data to 32-bit floats");
 }
 
 static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
@@ -89,6 +89,7 @@ static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
     static const char *const known[] = {"shape", "type"};
     Cx *cx = m->cx;
     const char *what = arena_printf(cx->perm, "input '%.60s'", key->text);
+    const char *whose = arena_printf(cx->perm, "the shape of %s", what);
     model_define(m, t, key->text, key->place);
     if (!name_is_legal(t->name)) {
         diag_error(cx->diags, key->place, "E0406", "'%.60s' is not a legal name", t->name);
@@ -100,10 +101,10 @@ static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
     read_keys(cx, y, what, known, 2);
     read_type(m, yaml_get(y, "type"));
     const Yaml *shape = yaml_get(y, "shape");
-    if (!shape) {
+    if (!shape && !read_misspelt(cx, y, "shape")) {
         diag_error(cx->diags, key->place, "E0402", "%s has no 'shape'", what);
         diag_help(cx->diags, "add 'shape: [N, 3, 224, 224]', N being the batch");
-    } else if (!read_shape(cx, shape, what, &t->shape)) {
+    } else if (shape && !read_shape(cx, shape, whose, &t->shape)) {
         t->shape.rank = 0;
     }
 }
@@ -115,8 +116,10 @@ static void read_inputs(Model *m, const Yaml *root)
     Yaml *y = need_key(m, root, "inputs", example);
     if (!y || !read_map(m->cx, y = expand_value(m, y), "'inputs'", example))
         return;
-    if (y->n == 0)
+    if (y->n == 0) {
         diag_error(m->cx->diags, y->place, "E0402", "the network has no inputs");
+        diag_help(m->cx->diags, "write it like this: %s", example);
+    }
     g->inputs = NEW_ARRAY(m->cx->perm, Tensor *, y->n);
     g->n_inputs = y->n;
     for (int i = 0; i < y->n; i++) {

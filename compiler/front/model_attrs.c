@@ -3,7 +3,7 @@
  *     conv: {kernel: 3, stride: [2, 1]}   ->   kernel 3 3, stride 2 1, and pad 0 0 0 0 by default
  *
  * Contract: fills every Node.attr, defaults included, in the form ops.h gives for each kind.
- * Whether a value is required, in range and fits the shapes is the operator's business.
+ * Whether a value fits the shapes is the operator's business.
  */
 #include "front/front.h"
 
@@ -160,7 +160,7 @@ static void attr_default(const AttrDef *def, AttrValue *v)
         v->i[i] = (int64_t)def->fallback;
 }
 
-bool model_attrs(Model *m, Node *n, const Yaml *attrs)
+bool model_attrs(Model *m, Node *n, const Yaml *attrs, bool complete)
 {
     bool ok = true;
     bool flat = n->n_in > 0 && n->in[0]->shape.rank == 3;
@@ -170,10 +170,10 @@ bool model_attrs(Model *m, Node *n, const Yaml *attrs)
         AttrRead r = {m->cx, def, y, flat, &n->attr[i]};
         n->attr[i].set = y != NULL;
         n->attr[i].place = y ? y->place : n->place;
-        if (y)
-            ok &= attr_read(&r);
-        else
+        if (!y)
             attr_default(def, &n->attr[i]);
+        ok &= y ? attr_read(&r) && op_check_attr(m->cx, n, i)
+                : !complete || op_check_attr(m->cx, n, i);
     }
     return ok;
 }

@@ -58,11 +58,14 @@ static const OpDef *find_op(const Model *m, const LayerForm *form)
         return NULL;
     }
     diag_error(cx->diags, form->place, "E0410", "unknown operator '%.60s'", form->word);
-    const char **names = NEW_ARRAY(cx->perm, const char *, op_count());
+    int n = 0;
+    const char **names = NEW_ARRAY(cx->temp, const char *, (size_t)op_count() +
+                                   map_count(m->blocks));
+    for (; n < (int)map_count(m->blocks); n++)
+        names[n] = map_key(m->blocks, (size_t)n);
     for (int i = 0; i < op_count(); i++)
-        names[i] = op_at(i)->name;
-    if (!suggest(cx, form->word, names, op_count()))
-        suggest_key(cx, form->word, m->blocks);
+        names[n++] = op_at(i)->name;
+    suggest(cx, form->word, names, n);
     return NULL;
 }
 
@@ -221,8 +224,10 @@ static void name_layer(Model *m, LayerForm *form, Node *n)
 Tensor *model_find_tensor(Model *m, const Yaml *y, const char *what)
 {
     Cx *cx = m->cx;
+    if (y->tensor)
+        return y->tensor;
     const char *name = read_word(cx, y, what);
-    Tensor *t = y->tensor ? y->tensor : name ? map_get(m->scope->tensors, name) : NULL;
+    Tensor *t = name ? map_get(m->scope->tensors, name) : NULL;
     if (t || !name || m->gaps)
         return t;
     const Scope *outer = m->scope->outer;
@@ -329,21 +334,24 @@ void model_expect(Model *m, const LayerForm *form, Tensor *t)
 void model_layer(Model *m, LayerForm *form)
 {
     Node *n = NEW(m->cx->perm, Node);
+    bool complete = form->known;
     if (form->attrs)
         form->attrs = expand_value(m, form->attrs);
     n->op = find_op(m, form);
     n->place = form->place;
+    for (const Scope *s = m->scope; s->block; s = s->outer)
+        n->call = s->place;
     n->out = NEW(m->cx->perm, Tensor);
     n->out->producer = n;
-    name_layer(m, form, n);
     bool source = n->op && n->op->max_in == 0;
     if (!source && !model_inputs(m, form, n->in, &n->n_in))
         form->known = false;
+    name_layer(m, form, n);            /* afterwards: a layer cannot mean itself */
     m->last = n->out;
     if (!n->op)
         return;
-    form->known &= check_keys(m, form, n->op);
-    form->known &= model_attrs(m, n, form->attrs);
+    complete &= check_keys(m, form, n->op);
+    form->known &= model_attrs(m, n, form->attrs, complete) && complete;
     read_labels(m, form, n);
     graph_add_node(m->graph, n);
     if (m->graph->n_nodes > MAX_LAYERS) {

@@ -7,6 +7,10 @@
  */
 #include "front/front.h"
 
+#include <string.h>
+
+#define MAX_LISTED 24              /* names, where none is near */
+
 char *read_found(Arena *a, const Yaml *y)
 {
     if (y->kind == YAML_LIST)
@@ -57,7 +61,8 @@ static bool read_dim(Cx *cx, const Yaml *y, const char *what, bool batch, int64_
             return true;
         diag_error(cx->diags, y->place, "E0408", "axis 0 of %s must be N, the batch; found %s",
                    what, read_found(cx->perm, y));
-        diag_help(cx->diags, "the size of the batch is chosen when compiling or running");
+        diag_help(cx->diags, "write N first: the size of the batch is chosen when compiling or "
+                             "running");
         return false;
     }
     if (y->kind == YAML_SCALAR && parse_i64(y->text, out) && *out >= 1 && *out <= MAX_DIM)
@@ -91,39 +96,75 @@ bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out)
 
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n)
 {
+    const char **open = NEW_ARRAY(cx->temp, const char *, n);
+    int n_open = 0;
+    for (int k = 0; k < n; k++)
+        if (!yaml_get(map, known[k]))
+            open[n_open++] = known[k];
     bool ok = true;
     for (int i = 0; i < map->n; i++) {
-        const char *key = map->key[i]->text;
+        const char *key = map->key[i]->text, *colon = strchr(key, ':');
         bool found = false;
         for (int k = 0; k < n && !found; k++)
             found = str_eq(key, known[k]);
         if (found)
             continue;
         ok = false;
+        map->key[i]->broken = true;
         diag_error(cx->diags, map->key[i]->place, "E0403", "unknown key '%.60s' in %s", key, what);
-        if (suggest(cx, key, known, n))
-            continue;
-        Str all = str_new(cx->perm);
-        for (int k = 0; k < n; k++)
-            str_printf(&all, "%s%s", k ? ", " : "", known[k]);
-        diag_help(cx->diags, "known here: %s", all.data);
+        if (colon)
+            diag_help(cx->diags, "a space is missing behind the colon: write '%.*s: %.60s'",
+                      (int)(colon - key), key, colon + 1);
+        else
+            suggest(cx, key, open, n_open);
     }
     return ok;
 }
 
-bool suggest(Cx *cx, const char *word, const char *const *names, int n)
+bool read_misspelt(Cx *cx, const Yaml *map, const char *key)
 {
-    const char *nearest = str_nearest(cx->perm, word, names, n);
-    if (nearest)
-        diag_help(cx->diags, "did you mean '%.60s'?", nearest);
-    return nearest != NULL;
+    for (int i = 0; i < map->n; i++)
+        if (map->key[i]->broken && str_nearest(cx->temp, map->key[i]->text, &key, 1))
+            return true;
+    return false;
 }
 
-bool suggest_key(Cx *cx, const char *word, const Map *map)
+/* The longest name that the word begins with: "conv" of PyTorch's "Conv2d". */
+static const char *name_within(Arena *a, const char *word, const char *const *names, int n)
 {
-    int n = (int)map_count(map);
-    const char **names = NEW_ARRAY(cx->perm, const char *, n);
+    char *lower = arena_strdup(a, word);
+    const char *best = NULL;
+    for (char *c = lower; *c; c++)
+        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
     for (int i = 0; i < n; i++)
-        names[i] = map_key(map, (size_t)i);
-    return suggest(cx, word, names, n);
+        if (strlen(names[i]) > 1 && strncmp(lower, names[i], strlen(names[i])) == 0 &&
+            (!best || strlen(names[i]) > strlen(best)))
+            best = names[i];
+    return best;
+}
+
+void suggest(Cx *cx, const char *word, const char *const *names, int n)
+{
+    const char *nearest = str_nearest(cx->temp, word, names, n);
+    if (!nearest)
+        nearest = name_within(cx->temp, word, names, n);
+    if (nearest) {
+        diag_help(cx->diags, "did you mean '%.60s'?", nearest);
+        return;
+    }
+    Str all = str_new(cx->temp);
+    for (int i = 0; i < n && i < MAX_LISTED; i++)
+        str_printf(&all, "%s%.60s", i ? ", " : "", names[i]);
+    if (n > 0)
+        diag_help(cx->diags, "known here: %s%s", all.data, n > MAX_LISTED ? ", ..." : "");
+}
+
+void suggest_key(Cx *cx, const char *word, const Map *map)
+{
+    int n = 0;
+    const char **names = NEW_ARRAY(cx->temp, const char *, map_count(map));
+    for (size_t i = 0; i < map_count(map); i++)
+        if (map_value(map, i))
+            names[n++] = map_key(map, i);
+    suggest(cx, word, names, n);
 }

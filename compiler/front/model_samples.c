@@ -16,14 +16,17 @@
 
 static Tensor *find_named(Model *m, const Yaml *key, Tensor *const *tensor, int n, bool input)
 {
-    for (int i = 0; i < n; i++)
-        if (str_eq(tensor[i]->name, key->text))
+    const char **names = NEW_ARRAY(m->cx->temp, const char *, n);
+    for (int i = 0; i < n; i++) {
+        names[i] = tensor[i]->name;
+        if (str_eq(names[i], key->text))
             return tensor[i];
+    }
     if (m->gaps || expand_stopped(m))
         return NULL;
     diag_error(m->cx->diags, key->place, "E0439", "the network has no %s '%.60s'",
                input ? "input" : "output", key->text);
-    suggest_key(m->cx, key->text, m->scope->tensors);
+    suggest(m->cx, key->text, names, n);
     return NULL;
 }
 
@@ -58,8 +61,10 @@ static SampleFile *read_files(Model *m, const Yaml *sample, bool input, int *n)
     const Graph *g = m->graph;
     const char *key = input ? "inputs" : "outputs";
     const Yaml *y = yaml_get(sample, key);
-    if (!y)
+    if (!y && !read_misspelt(m->cx, sample, key)) {
         diag_error(m->cx->diags, sample->place, "E0402", "a sample has no '%s'", key);
+        diag_help(m->cx->diags, "write it like this: " SAMPLE);
+    }
     if (!y || !read_map(m->cx, y, key, SAMPLE))
         return NULL;
     SampleFile *file = NEW_ARRAY(m->cx->perm, SampleFile, y->n);

@@ -213,14 +213,21 @@ static bool check_coverage(Cx *cx, Weights *w)
     return true;
 }
 
+/* The header is quoted around the problem; lines and columns count from its first byte. */
 static bool report_json(Cx *cx, const Weights *w, const Json *j)
 {
-    if (str_eq(j->problem, "expected"))
-        diag_error(cx->diags, file_place(w), "E0206", "at byte %zu of the header: expected '%c'",
-                   j->at, j->expected);
-    else if (j->problem != NULL)
-        diag_error(cx->diags, file_place(w), "E0206", "at byte %zu of the header: %s", j->at,
-                   j->problem);
+    if (j->problem == NULL)
+        return false;
+    Place p = {w->path, 1, 1, 0};
+    for (size_t i = 0; i < j->at; i++) {
+        p.col += ((unsigned char)j->text[i] & 0xc0) != 0x80;
+        if (j->text[i] == '\n')
+            p = (Place){w->path, p.line + 1, 1, 0};
+    }
+    diags_add_source(cx->diags, w->path, arena_strndup(cx->perm, j->text, j->len), j->len);
+    const char *problem = !str_eq(j->problem, "expected")
+                              ? j->problem : arena_printf(cx->temp, "expected '%c'", j->expected);
+    diag_error(cx->diags, p, "E0206", "at byte %zu of the header: %s", j->at, problem);
     return false;
 }
 
@@ -229,8 +236,8 @@ static bool split_file(Cx *cx, Weights *w, size_t *length)
 {
     const uint8_t *b = w->file.data;
     if (w->file.size < LENGTH_BYTES) {
-        diag_error(cx->diags, file_place(w), "E0201", "%zu bytes are no safetensors file",
-                   w->file.size);
+        diag_error(cx->diags, file_place(w), "E0201", "%zu bytes are no safetensors file: it "
+                   "begins with the 8 bytes of its header's length", w->file.size);
         return false;
     }
     uint64_t n = 0;
@@ -242,8 +249,7 @@ static bool split_file(Cx *cx, Weights *w, size_t *length)
                    "not a safetensors file: its header would have %llu bytes, the limit is %d",
                    (unsigned long long)n, WEIGHTS_MAX_HEADER);
         if (memcmp(b, "PK\3\4", 4) == 0)
-            diag_help(cx->diags, "this is a zip archive (.pt, .npz?): in Python, "
-                      "safetensors.torch.save_file(state_dict, path) writes the right format");
+            diag_help(cx->diags, "this is a zip archive (.pt, .npz?)");
         return false;
     }
     if (n > rest) {
@@ -278,6 +284,8 @@ Weights *weights_open(Cx *cx, const char *path)
     if (!file_map(cx, path, &w->file))
         return NULL;
     if (!read_file(cx, w)) {
+        diag_help(cx->diags, "in Python, safetensors.torch.save_file(state_dict, path) writes a "
+                             "good file");
         file_unmap(w->file);
         return NULL;
     }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <yaml.h>
 
-#define MAX_FILE ((size_t)1 << 20)
 #define MAX_NODES 100000
 
 /* What an anchor stands for. While its node is still being read, node is NULL. */
@@ -53,6 +52,24 @@ static Yaml *fail_limit(Reader *r, const char *what, int limit)
     return NULL;
 }
 
+/* What to do about a problem, by words of libyaml's text for it. */
+static const char *syntax_remedy(const char *problem)
+{
+    static const char *const remedy[][2] = {
+        {"cannot start any token", "put the value in quotes"},
+        {"expected ',' or", "separate items by commas, and close every bracket and brace"},
+        {"end of stream", "a quote, bracket or brace is still open"},
+        {"expected key", "what belongs together begins in one column"},
+        {"expected '-' indicator", "what belongs together begins in one column"},
+        {"mapping values", "put a value with ': ' in it in quotes; check the indentation"},
+        {"could not find expected ':'", "write 'key: value', with a space behind the colon"},
+    };
+    for (size_t i = 0; i < sizeof remedy / sizeof remedy[0]; i++)
+        if (strstr(problem, remedy[i][0]) != NULL)
+            return remedy[i][1];
+    return NULL;
+}
+
 static bool report_syntax(Reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -61,8 +78,8 @@ static bool report_syntax(Reader *r)
     const char *problem = p->problem != NULL ? p->problem : "not valid YAML";
     diag_error(r->cx->diags, mark_place(r, p->problem_mark, p->problem_mark), "E0301", "%s",
                problem);
-    if (strstr(problem, "cannot start any token") != NULL)
-        diag_help(r->cx->diags, "put the value in quotes");
+    if (syntax_remedy(problem) != NULL)
+        diag_help(r->cx->diags, "%s", syntax_remedy(problem));
     if (p->context != NULL && p->context_mark.index != p->problem_mark.index)
         diag_note(r->cx->diags, mark_place(r, p->context_mark, p->context_mark), "%s",
                   p->context);
@@ -82,6 +99,8 @@ static Yaml *new_node(Reader *r, YamlKind kind)
     Yaml *y = NEW(r->cx->perm, Yaml);
     y->kind = kind;
     y->place = event_place(r);
+    y->start = (int)r->event.start_mark.index;
+    y->end = (int)r->event.end_mark.index;
     return y;
 }
 
@@ -100,6 +119,8 @@ static Yaml *read_scalar(Reader *r)
         return NULL;
     y->text = arena_strndup(r->cx->perm, text, len);
     y->quoted = r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    y->block = r->event.data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+               r->event.data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
     r->height = 0;
     return y;
 }
@@ -113,6 +134,8 @@ static Yaml *read_alias(Reader *r)
         diag_error(r->cx->diags, event_place(r), "E0308",
                    a == NULL ? "unknown alias '*%s': no anchor '&%s' before it"
                              : "alias '*%s' lies inside its own anchor '&%s'", name, name);
+        if (a == NULL)
+            suggest_key(r->cx, name, r->anchors);
         return NULL;
     }
     if (a->nodes > MAX_NODES - r->nodes)
@@ -124,6 +147,10 @@ static Yaml *read_alias(Reader *r)
     Yaml *copy = NEW(r->cx->perm, Yaml);
     *copy = *a->node;
     copy->place = event_place(r);
+    copy->start = (int)r->event.start_mark.index;
+    copy->end = (int)r->event.end_mark.index;
+    copy->anchor = NULL;
+    copy->alias = arena_strdup(r->cx->perm, name);
     return copy;
 }
 
@@ -153,6 +180,7 @@ static Yaml *read_key(Reader *r)
         return NULL;
     if (key->kind != YAML_SCALAR) {
         diag_error(r->cx->diags, key->place, "E0307", "a key must be a word, not a list or map");
+        diag_help(r->cx->diags, "if it is meant as a word, put it in quotes");
         return NULL;
     }
     if (!key->quoted && str_eq(key->text, "<<")) {
@@ -205,10 +233,14 @@ static Yaml *read_collection(Reader *r, YamlKind kind)
     Yaml *y = new_node(r, kind);
     if (y == NULL)
         return NULL;
+    y->block = kind == YAML_LIST
+                   ? r->event.data.sequence_start.style != YAML_FLOW_SEQUENCE_STYLE
+                   : r->event.data.mapping_start.style != YAML_FLOW_MAPPING_STYLE;
     int height = 0;
     if (!(kind == YAML_LIST ? read_items(r, y, &height) : read_pairs(r, y, &height)))
         return NULL;
     y->place = mark_place(r, start, r->event.end_mark);
+    y->end = (int)r->event.end_mark.index;
     r->height = height + 1;
     r->depth--;
     return y;
@@ -219,6 +251,8 @@ static bool refuse_tag(Reader *r, const yaml_char_t *tag)
     if (tag != NULL)
         diag_error(r->cx->diags, event_place(r), "E0310",
                    "the tag '%s' is not part of the model language", (const char *)tag);
+    if (tag != NULL)
+        diag_help(r->cx->diags, "leave it out: where a value stands says what it is");
     return tag != NULL;
 }
 
@@ -259,9 +293,12 @@ static Yaml *read_node(Reader *r)
     if (name == NULL)
         return read_untagged(r);
     Anchor *a = NEW(r->cx->perm, Anchor);
-    map_put(r->anchors, (const char *)name, a);
+    const char *anchor = arena_strdup(r->cx->perm, (const char *)name);
+    map_put(r->anchors, anchor, a);
     int before = r->nodes;
     Yaml *y = read_untagged(r);
+    if (y != NULL)
+        y->anchor = anchor;
     *a = (Anchor){y, r->nodes - before, r->height};
     return y;
 }
@@ -272,6 +309,7 @@ static Yaml *read_document(Reader *r)
         return NULL;
     if (r->event.type == YAML_STREAM_END_EVENT) {
         diag_error(r->cx->diags, (Place){.file = r->file}, "E0311", "the file is empty");
+        diag_help(r->cx->diags, "a model begins with 'net2c: 1'");
         return NULL;
     }
     if (!next_event(r))
@@ -282,6 +320,7 @@ static Yaml *read_document(Reader *r)
     if (r->event.type != YAML_STREAM_END_EVENT) {
         diag_error(r->cx->diags, event_place(r), "E0309",
                    "a second document begins here: a model is one document");
+        diag_help(r->cx->diags, "give each model a file of its own");
         return NULL;
     }
     return root;
@@ -315,9 +354,9 @@ static const char *bad_character(uint32_t c, bool before_newline, const char **c
         return "tabs are not allowed: use spaces";
     }
     if (c == UTF8_INVALID)
-        return "this byte is not UTF-8";
+        return "this byte is not UTF-8: save the file as UTF-8";
     if ((c < 0x20 && c != '\n' && !(c == '\r' && before_newline)) || (c >= 0x7f && c < 0xa0))
-        return "control characters are not allowed";
+        return "control characters are not allowed: delete this one";
     if (c == 0x2028 || c == 0x2029)
         return "Unicode line separators are not allowed";
     return NULL;
@@ -354,9 +393,9 @@ static bool check_text(Cx *cx, const char *file, const char *text, size_t len)
 
 Yaml *yaml_parse(Cx *cx, const char *file, const char *text, size_t len)
 {
-    if (len > MAX_FILE) {
+    if (len > MAX_MODEL_FILE) {
         diag_error(cx->diags, (Place){.file = file}, "E0304",
-                   "the file has %zu bytes: the limit is %zu", len, MAX_FILE);
+                   "the file has %zu bytes: the limit is %zu", len, MAX_MODEL_FILE);
         return NULL;
     }
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {

@@ -57,6 +57,7 @@ struct Node {
     const OpDef *op;
     const char *path;                             /* PyTorch module path, "" if none */
     Place place;                                  /* the layer in the model file */
+    Place call;                                   /* of the network's block it is part of */
     Tensor *in[MAX_INPUTS];
     int n_in;
     Tensor *out;

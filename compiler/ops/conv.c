@@ -20,6 +20,7 @@ bool conv_infer(Cx *cx, Node *n)
     if (channels % groups != 0) {
         op_error(cx, n, "groups", "E0603", "%lld groups do not divide the %lld input channels",
                  (long long)groups, (long long)channels);
+        diag_help(cx->diags, "'groups' must divide both %lld and 'out'", (long long)channels);
         return false;
     }
     if (out % groups != 0) {

@@ -1,10 +1,11 @@
 /* A number for what a graph says: equal graphs hash equal, whatever their places in memory or in
- * the file, and any change that graph_text would show changes it (labels included).
+ * the file, and any change of the network or its labels changes it.
  *
  * The pass runner compares it before and after a pass to see whether "unchanged" was the truth.
  *
- * Contract: reads everything but places; a default written out is the same network. Lives beside
- * the operator table because it names operators and attributes.
+ * Contract: reads everything but places, and `check` and `preprocess`, which no pass touches and no
+ * code depends on; a default written out is the same network. Lives beside the operator table
+ * because it names operators and attributes.
  */
 #include "ops/ops.h"
 

@@ -130,11 +130,16 @@ static char *range_text(Arena *a, const AttrDef *def)
 }
 
 /* Only what the user wrote is in range by need: a default may be a stand-in (a stride of 0). */
-static bool attr_check(Cx *cx, const Node *n, const AttrDef *def, const AttrValue *v)
+bool op_check_attr(Cx *cx, const Node *n, int at)
 {
+    const AttrDef *def = &n->op->attrs[at];
+    const AttrValue *v = &n->attr[at];
     if (!v->set) {
         if (def->required)
             op_error(cx, n, NULL, "E0611", "'%s' is missing; it has no default", def->name);
+        if (def->required)
+            diag_help(cx->diags, "write '%s: {%s: ...}'; %s is: %s", n->op->name, def->name,
+                      n->op->name, n->op->summary);
         return !def->required;
     }
     Str found = str_new(cx->temp);
@@ -173,7 +178,7 @@ bool op_check(Cx *cx, Node *n, int min_rank, int max_rank)
     bool good = inputs_check(cx, n);
     n->n_param = 0;
     for (int i = 0; n->op->attrs[i].name; i++)
-        good = attr_check(cx, n, &n->op->attrs[i], &n->attr[i]) && good;
+        good = op_check_attr(cx, n, i) && good;
     if (n->n_in == 0)
         return good;
     const Shape *in = &n->in[0]->shape;
@@ -182,6 +187,7 @@ bool op_check(Cx *cx, Node *n, int min_rank, int max_rank)
                              ? "" : arena_printf(cx->temp, " to %d", max_rank);
         op_error(cx, n, NULL, "E0602", "input %s has rank %d; expected rank %d%s",
                  shape_text(cx->temp, in), in->rank, min_rank, to);
+        diag_help(cx->diags, "%s is: %s", n->op->name, n->op->summary);
         return false;
     }
     return good;

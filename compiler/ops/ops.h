@@ -97,6 +97,8 @@ Window node_window(const Node *n);
 /* Reports at the attribute (at the layer when attr is NULL or unwritten); "conv: " goes before. */
 void op_error(Cx *cx, const Node *n, const char *attr, const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+/* Is attribute number at there if it must be, and in its range? */
+bool op_check_attr(Cx *cx, const Node *n, int at);
 /* What every shape rule begins with: number of inputs, ranges of attributes, rank of input 0; the
  * node has no parameters yet. */
 bool op_check(Cx *cx, Node *n, int min_rank, int max_rank);

@@ -100,7 +100,57 @@ bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, 
 /* Apply a schedule text to a kernel's nests, verb by verb. */
 bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text);
 /* The best schedule text by the cost model, with the reason in one line. NULL: leave naive. */
-const char *schedule_find(Arena *a, const Kernel *k, Nest *const *nests, int n, const Row *row,
-                          const char **why);
+const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why);
+
+/* ---- the cost model, in parts: lanes.c, cost.c and heuristic.c ------------------------------- */
+#define MAX_LOADS 8                    /* nests with more of anything keep their loops */
+#define MAX_ACCESSES 64
+#define MAX_VARS 10
+#define MAX_PACKED 6                   /* dimensions of weights that are packed */
+
+typedef struct Access {
+    const Buffer *buffer;
+    const Index *index;
+    bool store;
+    bool final;                        /* when the tile is finished: not in lanes if scattered */
+} Access;
+
+typedef struct Problem {               /* a nest to find a schedule for */
+    Arena *arena;
+    const Nest *nest;
+    const Row *row;
+    Access all[MAX_ACCESSES];          /* every access of the nest */
+    int n_all;
+    const Expr *load[MAX_LOADS];       /* of the update, without the accumulator */
+    int n_loads;
+    double turns, elements;            /* products of the reduction and the spatial extents */
+    double weight_bytes;               /* read by the update, per copy of the whole nest */
+    bool in_steps;                     /* while collecting */
+    bool simple;                       /* all of it is here, and its loops may be reordered */
+} Problem;
+
+typedef struct Tile {
+    int lane, point;                   /* index into nest->var; -1: none */
+    int64_t block, points;             /* vectors, iterations */
+    bool pad, scatter;
+    double cycles;
+    int copies;
+} Tile;
+
+Problem problem_of(Arena *a, const Nest *nest, const Row *row);
+bool varies(const Index *index, int n, const Var *v);
+bool is_reduction(const Nest *nest, int var);
+/* The logical dimension that `v` runs along with step 1, if in no other. -1: it is in none; -2: it
+ * runs along none with step 1, or along several. */
+int lane_dim(const Access *x, const Var *v);
+/* Does the rest of the index stay on multiples of `block`, so that lanes fall into one block? */
+bool block_aligned(Index x, const Var *v, int64_t block);
+/* Weights that only the update reads, once, are packed for it, unless they have their layout. */
+bool is_packed(const Problem *p, const Buffer *b);
+/* May the lanes run `over` past the end, up to a whole vector? */
+bool lane_has_slack(const Problem *p, const Var *v, int64_t over, bool scatter);
+bool can_be_lane(const Problem *p, int var, bool scatter);
+/* The cheapest register tile. Its lane is -1 if there is none that beats one element at a time. */
+Tile best_tile(const Problem *p);
 
 #endif

@@ -45,7 +45,7 @@ def load(part):
 
 
 def normalise(pictures):
-    """Bytes [n, 28, 28] to [n, 1, 28, 28] in -1 ... 1: net2c run --mean .5,.5,.5 --std .5,.5,.5"""
+    """Bytes [n, 28, 28] to [n, 1, 28, 28] in -1 ... 1, as `preprocess:` in the models."""
     return (pictures.unsqueeze(1).float() / 255 - 0.5) / 0.5
 
 

@@ -4,9 +4,9 @@
  *
  * For each file the input is read and verified, the passes run (verified one by one, with the check
  * that they tell the truth about changes), the result is printed and compared with the expectation,
- * read back and printed again, and both sides are executed and must compute the same. Error files
- * compare the messages instead. --update writes the expectation that would pass; read it before
- * you commit it. Exit status 0: all passed.
+ * read back and printed again, and both sides are executed and must compute the same. Files of
+ * errors and of weights compare the messages instead. --update writes the expectation that would
+ * pass; read it before you commit it. Exit status 0: all passed.
  */
 #include "golden.h"
 
@@ -30,6 +30,8 @@ static bool subject_parse(const Golden *g, const char *file, const char *text, S
     case GOLDEN_MODULE:
         s->module = module_parse(cx, file, copy);
         return s->module && module_verify(cx, s->module);
+    case GOLDEN_WEIGHTS:
+        return golden_weights(g, copy);
     }
     return false;
 }
@@ -40,6 +42,7 @@ static const char *subject_text(const Golden *g, const Subject *s)
     case GOLDEN_GRAPH: return graph_text(g->cx->perm, s->graph);
     case GOLDEN_KERNEL: return kernel_text(g->cx->perm, s->kernel);
     case GOLDEN_MODULE: return module_text(g->cx->perm, s->module);
+    case GOLDEN_WEIGHTS: break;
     }
     return "";
 }
@@ -94,10 +97,10 @@ static const char *golden_outcome(const Golden *g)
 {
     Subject s;
     Results before, after;
-    if (g->fails) {
-        if (compile(g, &s))
-            return fail(g, "should fail and does not"), NULL;
-        if (diags_error_count(g->cx->diags) == 0)
+    if (g->fails || g->level == GOLDEN_WEIGHTS) {
+        if (compile(g, &s) == g->fails)
+            return fail(g, g->fails ? "should fail and does not" : "fails"), NULL;
+        if (g->fails && diags_error_count(g->cx->diags) == 0)
             return fail(g, "fails without a message"), NULL;
         return diags_render(g->cx->diags, g->cx->perm, 0, false);
     }

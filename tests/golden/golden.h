@@ -1,5 +1,5 @@
-/* golden: what the runner of golden files (golden.c), the execution of both sides (golden_exec.c)
- * and the comparison of texts (golden_text.c) share.
+/* golden: what the runner of golden files (golden.c), the execution of both sides (golden_exec.c),
+ * weights files (golden_weights.c) and the comparison of texts (golden_text.c) share.
  */
 #ifndef NET2C_GOLDEN_H
 #define NET2C_GOLDEN_H
@@ -9,7 +9,7 @@
 #include "lower/lower.h"
 #include "passes/passes.h"
 
-typedef enum { GOLDEN_GRAPH, GOLDEN_KERNEL, GOLDEN_MODULE } GoldenLevel;
+typedef enum { GOLDEN_GRAPH, GOLDEN_KERNEL, GOLDEN_MODULE, GOLDEN_WEIGHTS } GoldenLevel;
 
 typedef struct Golden {           /* one file, read */
     Cx *cx;
@@ -52,5 +52,9 @@ typedef struct Result {
 bool golden_execute(const Golden *g, const Subject *s, Results *out);
 /* NULL if equal, else what differs. All NaN count as equal. */
 const char *golden_compare(const Golden *g, const Results *before, const Results *after);
+
+/* ---- golden_weights.c ---------------------------------------------------------------------- */
+/* Do the weights described in the input, which it changes, fit the model there? false: reported. */
+bool golden_weights(const Golden *g, char *input);
 
 #endif

@@ -8,7 +8,8 @@
  *
  * Words of the first line after the passes: row=NAME, ulp=N (results may differ by N units in the
  * last place) and fails (the expectation is the messages). Instead of passes, one of the words
- * graph, kernel and module: the input is only read and verified.
+ * graph, kernel and module: the input is only read and verified. Or weights: a model and a weights
+ * file for it, see golden_weights.c; the expectation is the messages.
  */
 #include "golden.h"
 
@@ -23,9 +24,9 @@ static bool bad(const Golden *g, const char *what, const char *word)
 
 static bool read_passes(Golden *g, const char *list)
 {
-    static const char *const level[] = {"graph", "kernel", "module"};
+    static const char *const level[] = {"graph", "kernel", "module", "weights"};
     g->passes = "";
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (str_eq(list, level[i])) {
             g->level = (GoldenLevel)i;
             return true;

@@ -68,19 +68,22 @@ static Weights *open_header(Cx *cx, const char *header, size_t data_bytes)
     return weights_open(cx, path);
 }
 
-static const Diag *last_diag(Cx *cx)
+static const Diag *last_error(Cx *cx)
 {
-    assert_true(diags_count(cx->diags) > 0);
-    return diags_get(cx->diags, diags_count(cx->diags) - 1);
+    int i = diags_count(cx->diags) - 1;
+    while (i >= 0 && diags_get(cx->diags, i)->kind != DIAG_ERROR)
+        i--;
+    assert_true(i >= 0);
+    return diags_get(cx->diags, i);
 }
 
 static void refuse(Cx *cx, const char *header, size_t data_bytes, const char *code)
 {
-    int before = diags_count(cx->diags);
+    int before = diags_error_count(cx->diags);
     assert_null(open_header(cx, header, data_bytes));
-    assert_int_equal(diags_count(cx->diags), before + 1);
-    assert_string_equal(last_diag(cx)->code, code);
-    assert_string_equal(last_diag(cx)->place.file, path);
+    assert_int_equal(diags_error_count(cx->diags), before + 1);
+    assert_string_equal(last_error(cx)->code, code);
+    assert_string_equal(last_error(cx)->place.file, path);
 }
 
 /* ---- reading ---- */
@@ -206,20 +209,19 @@ static void refuses_broken_files(void **state)
     for (size_t n = 0; n < whole.size; n++) {          /* truncated at every byte */
         assert_true(file_write(cx, path, whole.data, n));
         assert_null(weights_open(cx, path));
-        const char *code = last_diag(cx)->code;
+        const char *code = last_error(cx)->code;
         assert_string_equal(code, n < 8 + sizeof header - 1 ? "E0201" : "E0208");
     }
     assert_null(weights_open(cx, folder));
-    assert_string_equal(last_diag(cx)->code, "E0102");
+    assert_string_equal(last_error(cx)->code, "E0102");
     unlink(path);
     assert_null(weights_open(cx, path));
-    assert_string_equal(last_diag(cx)->code, "E0101");
+    assert_string_equal(last_error(cx)->code, "E0101");
     assert_true(file_write(cx, path, "PK\3\4 a zip archive", 18));
     assert_null(weights_open(cx, path));
-    assert_int_equal(last_diag(cx)->kind, DIAG_HELP);
     assert_true(file_write(cx, path, "\x93NUMPY a numpy file", 19));
     assert_null(weights_open(cx, path));
-    assert_string_equal(last_diag(cx)->code, "E0202");
+    assert_string_equal(last_error(cx)->code, "E0202");
 }
 
 static void every_flipped_bit_is_survived(void **state)
@@ -259,7 +261,7 @@ static void limit_of_header(void **state)
             weights_close(w);
         } else {
             assert_null(w);
-            assert_string_equal(last_diag(cx)->code, "E0202");
+            assert_string_equal(last_error(cx)->code, "E0202");
         }
         arena_reset(cx->temp);
     }
@@ -282,7 +284,7 @@ static void limit_of_entries(void **state)
                 weights_close(w);
             } else {
                 assert_null(w);
-                assert_string_equal(last_diag(cx)->code, "E0206");
+                assert_string_equal(last_error(cx)->code, "E0206");
             }
             arena_reset(cx->temp);
         }
@@ -294,6 +296,7 @@ static Node *add_layer(Graph *g, const char *name, int line)
 {
     Node *n = NEW(g->arena, Node);
     n->place = (Place){"m.yaml", line, 1, 0};
+    n->op = op_find("identity");
     n->out = NEW(g->arena, Tensor);
     n->out->name = name;
     graph_add_node(g, n);
@@ -366,7 +369,7 @@ static void check_prefix(void **state)
 static void check_empty_file(void **state)
 {
     const char *text = check(*state, "{}", 0, false);
-    assert_null(strstr(text, "help"));
+    assert_null(strstr(text, "it has"));
     assert_int_equal(diags_error_count(((Cx *)*state)->diags), 4);
 }
 
@@ -378,7 +381,7 @@ static void check_shapes(void **state)
                                  "the weights file has it as [5, 3] [E0203]\n"
                                  "help: the matrix is transposed"));
     text = check(cx, "{" CONV "," T("fc.weight", "[15]", "[208,268]") "}", 268, false);
-    assert_non_null(strstr(text, "has it as [15] [E0203]\nm.yaml:3:1"));
+    assert_non_null(strstr(text, "has it as [15] [E0203]\nhelp: it has as many elements"));
 }
 
 static void check_type(void **state)
@@ -481,12 +484,12 @@ static void init_that_fails(void **state)
 {
     Cx *cx = *state;
     assert_false(weights_init(cx, small_graph(cx), 1, "/dev/full"));
-    assert_string_equal(last_diag(cx)->code, "E0105");
+    assert_string_equal(last_error(cx)->code, "E0105");
     Graph *g = graph_new(cx->perm);
     Shape huge = {3, {INT64_C(1) << 31, INT64_C(1) << 31, 1}};
     add_param(add_layer(g, "a", 1), "weight", "a", huge);
     assert_false(weights_init(cx, g, 1, path));
-    assert_string_equal(last_diag(cx)->code, "E0211");
+    assert_string_equal(last_error(cx)->code, "E0211");
     assert_int_equal(diags_count(cx->diags), 2);
 }
 

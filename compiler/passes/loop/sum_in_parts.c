@@ -24,7 +24,7 @@ PassResult sum_in_parts(PassCx *pc, Kernel *k)
     int n = nests_of_kernel(pc->cx, k, &nests);
     if (n < 0)
         return PASS_FAILED;
-    k->schedule = schedule_find(pc->arena, k, nests, n, &one_lane, &k->why);
+    k->schedule = schedule_find(pc->arena, nests, n, &one_lane, &k->why);
     if (!k->schedule)
         return PASS_UNCHANGED;
     VerbCx v = {pc->cx, NO_PLACE, pc->row};

@@ -93,7 +93,7 @@ PassResult tile(PassCx *pc, Kernel *k)
     if (n < 0)
         return PASS_FAILED;
     if (!k->schedule)
-        k->schedule = schedule_find(pc->arena, k, nests, n, pc->row, &k->why);
+        k->schedule = schedule_find(pc->arena, nests, n, pc->row, &k->why);
     if (!k->schedule || n == 0)
         return PASS_UNCHANGED;
     VerbCx v = {pc->cx, NO_PLACE, pc->row};

@@ -1,0 +1,159 @@
+#!/bin/bash
+# Verbs that read a model and write nothing: check, expand, info; and fmt, which rewrites it.
+# Environment: NET2C, NET2C_TEST_DIR.
+set -u
+cd "$(dirname "$0")/../.."
+net2c=${NET2C:-build/net2c}
+folder=${NET2C_TEST_DIR:-build/test_verbs}
+model=models/alexnet_small.yaml
+checks=0 failures=0
+rm -rf "$folder"
+mkdir -p "$folder/tmp"
+export TMPDIR=$folder/tmp
+export NO_COLOR=1
+
+fail() {
+    failures=$((failures + 1))
+    echo "FAIL: $1"
+    sed 's/^/    /' "$folder/err"
+}
+
+# status STATUS ARGUMENTS...: the exit status; stdout and stderr are kept.
+status() {
+    local want=$1
+    shift
+    "$net2c" "$@" >"$folder/out" 2>"$folder/err" </dev/null
+    local got=$?
+    checks=$((checks + 1))
+    [ $got -eq "$want" ] || fail "status $got instead of $want: net2c $*"
+}
+
+# says PATTERN, prints PATTERN: in the last command's stderr, or stdout.
+says() {
+    checks=$((checks + 1))
+    grep -q -- "$1" "$folder/err" || fail "no '$1' in the messages"
+}
+
+prints() {
+    checks=$((checks + 1))
+    grep -q -- "$1" "$folder/out" || fail "no '$1' in the output"
+}
+
+holds() {
+    checks=$((checks + 1))
+    "$@" || fail "$*"
+}
+
+# judge PYTHON: an expression over `root`, the JSON of the last command.
+judge() {
+    checks=$((checks + 1))
+    python3 -c '
+import json, sys
+root = json.load(open(sys.argv[1]))
+sys.exit(not eval(sys.argv[2]))' "$folder/out" "$1" || fail "not so: $1"
+}
+
+# ---- check
+w=$folder/w.safetensors
+status 0 weights init $model --seed 3 -o "$w"
+status 0 check $model
+says "^$model: no errors: 24 layers, 898554 parameters$"
+holds [ "$(wc -l <"$folder/err")" = 1 ]
+status 0 check -q $model -w "$w"
+holds [ ! -s "$folder/err" ]
+status 0 check models/alexnet.yaml -D scale=8 -D classes=10 -w "$w"
+status 1 check models/alexnet.yaml -w "$w" --json
+says "E0203"
+judge 'len(root) == 16 and all(m["code"] == "E0203" and m["severity"] == "error" for m in root)'
+judge 'root[0]["file"] == "models/alexnet.yaml" and root[0]["line"] == 31'
+status 2 check models/alexnet.yaml --isa=scalar
+cat >"$folder/wrong.yaml" <<'END'
+net2c: 1
+name: wrong
+inputs: {x: {shape: [N, 2, 4, 4]}}
+network:
+  - conf: {out: 1}
+  - relu: {name: a}
+  - relu: {name: a}
+  - softmax: {axis: 1, from: "\u00fc"}
+END
+status 1 check "$folder/wrong.yaml" --json
+judge '[m["code"] for m in root] == ["E0410", "E0407", "E0413"]'
+judge '(root[0]["line"], root[0]["column"], root[0]["length"]) == (5, 5, 4)'
+judge 'root[0]["help"][0]["message"] == "did you mean '"'conv'"'?" and root[0]["notes"] == []'
+judge 'root[1]["notes"][0]["line"] == 6'
+status 1 check "$folder/nowhere.yaml" --json
+judge 'root[0]["code"] == "E0101" and root[0]["file"] is None'
+status 0 check $model --json
+judge 'root == []'
+printf 'net2c: 1\nname: t\ninputs: {x: {shape: [N, 2, 4, 4]}}\nnetwork: [{relu: {layout: odd}}, relu]\n' \
+    >"$folder/label.yaml"
+status 1 check "$folder/label.yaml"
+says "E0701"
+
+# ---- expand: reads back to itself
+for file in models/*.yaml examples/tiny.yaml; do
+    status 0 expand $file
+    cp "$folder/out" "$folder/flat.yaml"
+    status 0 expand "$folder/flat.yaml"
+    holds cmp -s "$folder/out" "$folder/flat.yaml"
+done
+status 0 expand models/alexnet.yaml -D scale=8
+prints "out: 12, kernel: \[11, 11\]"
+status 1 expand "$folder/wrong.yaml"
+holds [ ! -s "$folder/out" ]
+
+# ---- fmt
+for file in models/*.yaml examples/tiny.yaml tests/unit/alexnet_flat.yaml; do
+    status 0 fmt --check $file
+    status 0 fmt $file
+    holds cmp -s "$folder/out" $file
+done
+cat >"$folder/untidy.yaml" <<'END'
+# head
+net2c:   1
+name: 'untidy'     # quoted
+inputs: { x: {shape: [N,2,
+                      4,4]} }    # wrapped
+blocks:
+   twice:
+     args: {n: &three 3}     # inside a block
+     # end of twice's arguments
+     layers:
+     - conv: {out: $n, kernel: 1, # in the braces
+              bias: false}
+     - when: $(n > 2)
+       layers: [relu]
+
+
+network:
+-   repeat: {i: [1, 2]}
+    layers:
+    - twice: {n: *three, name: t$i}
+# end
+END
+status 1 fmt --check "$folder/untidy.yaml"
+says "untidy.yaml:2: error: not in canonical form"
+status 0 fmt "$folder/untidy.yaml" -o "$folder/tidy.yaml"
+holds [ ! -s "$folder/out" ]
+status 0 fmt --check "$folder/tidy.yaml"
+status 0 expand "$folder/untidy.yaml"
+cp "$folder/out" "$folder/flat.yaml"
+status 0 expand "$folder/tidy.yaml"
+holds cmp -s "$folder/out" "$folder/flat.yaml"
+holds [ "$(grep -o '#.*' "$folder/tidy.yaml")" = "$(grep -o '#.*' "$folder/untidy.yaml")" ]
+sed 's/$/\r/' "$folder/untidy.yaml" >"$folder/crlf.yaml"
+status 0 fmt --in-place "$folder/crlf.yaml"
+holds cmp -s "$folder/crlf.yaml" "$folder/tidy.yaml"
+touch -d 2000-01-01 "$folder/crlf.yaml"
+status 0 fmt --in-place "$folder/crlf.yaml"
+holds [ "$(date -r "$folder/crlf.yaml" +%Y)" = 2000 ]
+status 2 fmt --in-place --check "$folder/tidy.yaml"
+status 2 fmt --in-place -
+status 1 fmt "$folder/nowhere.yaml"
+status 0 fmt "$folder/wrong.yaml"         # what it says may be wrong, not how
+
+: >"$folder/err"
+holds [ -z "$(ls -A "$TMPDIR")" ]
+echo "verbs: $checks checks, $failures failures"
+[ $failures -eq 0 ]
