@@ -286,6 +286,8 @@ Builder build_kernel(Kernel *k);
 const Var *build_for(Builder *b, const char *name, int64_t extent);
 void build_if(Builder *b, const Cond *c, int n);
 void build_end(Builder *b, int levels);          /* close that many for/if */
+/* A buffer that lives until the end of the open body. */
+Buffer *build_local(Builder *b, const char *name, ScalarType t, int rank, const int64_t *extent);
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e);   /* rank indices */
 /* A buffer more, its name with a number behind it where the kernel has one already. */
 Buffer *kernel_add_buffer(Kernel *k, BufferKind kind, const char *name, ScalarType t, int rank,

@@ -54,6 +54,17 @@ void build_end(Builder *b, int levels)
     b->depth -= levels < b->depth ? levels : b->depth;
 }
 
+Buffer *build_local(Builder *b, const char *name, ScalarType t, int rank, const int64_t *extent)
+{
+    Buffer *l = NEW(b->arena, Buffer);
+
+    *l = (Buffer){.name = name, .kind = BUF_LOCAL, .type = t, .lanes = 1, .rank = rank};
+    for (int i = 0; i < rank; i++)
+        l->dim[i].extent = extent[i];
+    body_add(*build_top(b), stmt_local(b->arena, l));
+    return l;
+}
+
 void build_store(Builder *b, Buffer *buf, const Index *index, const Expr *e)
 {
     body_add(*build_top(b), stmt_store(b->arena, buf, index, buf->rank, e));

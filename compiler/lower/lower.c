@@ -139,22 +139,20 @@ static void buffers_of_group(GroupCx *gc, NestCx *nx)
 
 static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
 {
-    bool other = n->op->nest_alternative != NULL;
     nx->kernel = gc->kernel;
     nx->arena = gc->lower->arena;
     nx->node = n;
     nx->type = gc->lower->options->type;
-    if (n->algo && !str_eq(n->algo, "direct") && !(other && str_eq(n->algo, "im2col"))) {
-        diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'",
-                   n->op->name, n->algo);
-        diag_help(gc->lower->cx->diags, other ? "write 'direct' or 'im2col'" : "write 'direct'");
-        return false;
+    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct")) {
+        if (!n->op->nest_by)
+            n->op->nest(nx);
+        return true;
     }
-    if (other && !str_eq(n->algo, "direct"))
-        n->op->nest_alternative(nx);
-    else
-        n->op->nest(nx);
-    return true;
+    diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'%s", n->op->name,
+               n->algo, n->op->nest_by ? " for these attributes and channels" : "");
+    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for kernels of "
+              "stride 1 over whole blocks of 16 channels, 'winograd 4'" : "write 'direct'");
+    return false;
 }
 
 static const Made *find_made(const GroupCx *gc, const NestCx *nx, const Buffer *b,

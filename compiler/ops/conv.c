@@ -273,7 +273,7 @@ static void matrix_fill(ConvNest *c, Buffer *col)
     loops_close(c);
 }
 
-void conv_nest_im2col(NestCx *nx)
+static void conv_nest_im2col(NestCx *nx)
 {
     ConvNest c = conv_begin(nx);
     Buffer *col = window_matrix(&c);
@@ -285,6 +285,32 @@ void conv_nest_im2col(NestCx *nx)
     matrix_index(&c, from);
     build_store(&c.build, nx->out, at, update_value(&c, col, from, at));
     loops_close(&c);
+}
+
+bool conv_nest_by(NestCx *nx, const char *algo)
+{
+    int64_t tile;
+    if (!algo || str_eq(algo, "im2col"))
+        conv_nest_im2col(nx);
+    else if (str_eq(algo, "direct"))
+        conv_nest(nx);
+    else if (winograd_tile(nx->node, algo, &tile))
+        winograd_nest(nx, tile);
+    else
+        return false;
+    return true;
+}
+
+void conv_halo(const Node *n, int64_t pad[4])
+{
+    Window w = node_window(n);
+    int64_t tile = 1;
+    bool tiled = n->algo && winograd_tile(n, n->algo, &tile);
+    for (int d = 0; d < 2; d++) {
+        int64_t reach = (w.out[d] + tile - 1) / tile * tile + w.kernel[d] - 1 - w.pad[d] - w.in[d];
+        pad[d] = w.pad[d];
+        pad[d + 2] = tiled && reach > w.pad[d + 2] ? reach : w.pad[d + 2];
+    }
 }
 
 OpCost conv_cost(const Node *n)

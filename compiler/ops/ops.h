@@ -63,8 +63,9 @@ struct OpDef {
      * the front end's business) and node->out->shape. Reports at attribute places. */
     bool (*infer)(Cx *cx, Node *n);
     void (*nest)(NestCx *nx);      /* the naive nest */
-    /* conv only: im2col + GEMM; NULL elsewhere. Chosen when node->algo is not "direct". */
-    void (*nest_alternative)(NestCx *nx);
+    /* conv only, NULL elsewhere: the nest of the algorithm the label names, or of im2col + GEMM
+     * without a label. false: there is none of that name for this node. */
+    bool (*nest_by)(NestCx *nx, const char *algo);
     OpCost (*cost)(const Node *n);
     bool pointwise;                /* out[i] depends on in[*][i] alone: may join a group */
     bool view;                     /* reshape, flatten, identity, dropout: same row-major bytes */
@@ -134,6 +135,11 @@ void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index
     OpCost cost(const Node *n);
 #include "ops/ops.def"
 #undef OP
-void conv_nest_im2col(NestCx *nx);
+bool conv_nest_by(NestCx *nx, const char *algo);
+/* The tile of outputs m that "winograd M" means for a convolution; false: it cannot have it. */
+bool winograd_tile(const Node *n, const char *algo, int64_t *m);
+void winograd_nest(NestCx *nx, int64_t m);
+/* What must be readable around the input, where it is zero: top, left, bottom, right. */
+void conv_halo(const Node *n, int64_t pad[4]);
 
 #endif

@@ -9,12 +9,17 @@
  *
  * A step's loops need not be the nest's: each of its variables is replaced by the index with which
  * the nest wrote that dimension (c by g * 128 + oc), which must cover exactly the same range.
+ *
+ * Loops may also stand around several nests, with locals between them: a frame. It stays as it is;
+ * a step behind it joins the last nest within. Guards that initial value and update share say which
+ * elements there are: tiles of 4 cover 13 rows where 4 * ty + i < 13.
  */
 #include "sched/sched.h"
 
 #include <string.h>
 
 typedef struct Flat {                 /* one perfect nest of the naive body */
+    Frame *frame;
     const Var *var[MAX_NEST_LOOPS];
     int n_vars;
     const Cond *cond;
@@ -22,9 +27,9 @@ typedef struct Flat {                 /* one perfect nest of the naive body */
     const Stmt *store;
 } Flat;
 
-static bool flat_read(const Stmt *s, Flat *f)
+static bool flat_read(const Stmt *s, Frame *frame, Flat *f)
 {
-    *f = (Flat){0};
+    *f = (Flat){.frame = frame};
     while (s->kind == STMT_FOR && s->loop == LOOP_SERIAL && s->body.first &&
            !s->body.first->next && f->n_vars < MAX_NEST_LOOPS) {
         f->var[f->n_vars++] = s->var;
@@ -154,6 +159,7 @@ static Nest *nest_start(Arena *a, Kernel *k, const Flat *f)
     Nest *nest = NEW(a, Nest);
     nest->arena = a;
     nest->kernel = k;
+    nest->frame = f->frame;
     nest->init = f->store;
     for (int i = 0; i < f->n_vars; i++)
         nest->var[nest->n_vars++] = f->var[i];
@@ -163,10 +169,33 @@ static Nest *nest_start(Arena *a, Kernel *k, const Flat *f)
     return nest;
 }
 
+/* The guards of init, renamed like it, become those of all statements: f must have them too. What
+ * else guards f is for the update alone. */
+static bool join_limits(Nest *nest, const Flat *f, const Index *to)
+{
+    Stmt *guard = stmt_if(nest->arena, nest->cond, nest->n_cond);
+    const Stmt *renamed = stmt_renamed(nest->arena, guard, nest->var, to, nest->n_vars);
+    int n_cond = 0;
+    for (int i = 0; i < renamed->n_cond; i++)
+        nest->limit[i] = renamed->cond[i];
+    nest->n_limit = renamed->n_cond;
+    for (int i = 0; i < f->n_cond; i++) {
+        bool shared = false;
+        for (int k = 0; k < nest->n_limit; k++)
+            shared = shared || (index_equal(f->cond[i].index, nest->limit[k].index) &&
+                                f->cond[i].extent == nest->limit[k].extent);
+        if (!shared)
+            nest->cond[n_cond++] = f->cond[i];
+    }
+    nest->n_cond = n_cond;
+    return f->n_cond - n_cond == nest->n_limit;
+}
+
 /* `for spatial, reduction: y = f(y, ...)` after `for spatial: y = init` joins it. */
 static bool join_update(Nest *nest, const Flat *f)
 {
-    if (nest->update || nest->n_steps || nest->n_cond || f->store->buffer != nest->init->buffer)
+    if (nest->update || nest->n_steps || f->frame != nest->frame ||
+        f->store->buffer != nest->init->buffer)
         return false;
     LoadSearch own = find_load(f->store, f->store->buffer);
     if (!own.found || own.mixed || !same_element(own.found, f->store))
@@ -188,14 +217,15 @@ static bool join_update(Nest *nest, const Flat *f)
             return false;
     if (!may_follow(f->store, init) || !reads_own_only(init, init) || !is_injective(f->store))
         return false;
+    Nest joined = *nest;
+    if (!join_limits(&joined, f, to))
+        return false;
+    *nest = joined;
     nest->init = init;
     nest->update = f->store;
     nest->n_vars = f->n_vars;
     for (int i = 0; i < f->n_vars; i++)
         nest->var[i] = f->var[i];
-    nest->n_cond = f->n_cond;
-    for (int i = 0; i < f->n_cond; i++)
-        nest->cond[i] = f->cond[i];
     return true;
 }
 
@@ -208,37 +238,71 @@ static bool has_reduction(const Nest *nest)
     return false;
 }
 
-/* A pointwise nest that reads the element just computed joins as a step. */
-static bool join_step(Nest *nest, const Flat *f)
+/* Does index x, limited by the nest's guards, run through 0 .. extent - 1? *reach is how far it
+ * would go without them. */
+static bool covers(const Nest *nest, Index x, int64_t extent, int64_t *reach)
+{
+    int64_t lo, hi;
+    index_range(x, &lo, &hi);
+    *reach = hi + 1;
+    for (int i = 0; i < nest->n_limit; i++)
+        if (index_equal(nest->limit[i].index, x) && nest->limit[i].extent <= hi)
+            hi = nest->limit[i].extent - 1;
+    return lo == 0 && hi == extent - 1;
+}
+
+/* How often the nest writes, guards apart, if none of its loops or its frames' writes again. */
+static int64_t times_written(const Nest *nest, const Stmt *last)
+{
+    int64_t times = 1;
+    for (int i = 0; i < nest->n_vars; i++)
+        times *= is_spatial(last, nest->var[i]) ? nest->var[i]->extent : 1;
+    for (const Frame *f = nest->frame; f; f = f->outer)
+        for (const Stmt *s = f->loop; s; s = s->body.first == s->body.last ? s->body.first : NULL)
+            times *= s->kind == STMT_FOR ? s->var->extent : 1;
+    return times;
+}
+
+/* Each variable of f becomes the index with which the nest wrote the dimension it reads. */
+static bool map_step(const Nest *nest, const Flat *f, const Expr *read, Index *to)
 {
     const Stmt *last = nest_last(nest);
-    LoadSearch read = find_load(f->store, last->buffer);
-    if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
-        (!nest->update && (nest->n_cond || has_reduction(nest))))
-        return false;
-    Index to[MAX_NEST_LOOPS];
-    int64_t points = 1, covered = 1;
+    int64_t points = 1, reach;
     for (int i = 0; i < f->n_vars; i++) {
         int dim = -1;
-        for (int d = 0; d < read.found->n_index; d++) {
-            Index x = read.found->index[d];
+        for (int d = 0; d < read->n_index; d++) {
+            Index x = read->index[d];
             if (index_coef(x, f->var[i]) == 0)
                 continue;
             if (x.n != 1 || x.c != 0 || x.term[0].coef != 1 || dim >= 0)
                 return false;
             dim = d;
         }
-        int64_t lo = 0, hi = -1;
-        if (dim >= 0)
-            index_range(last->index[dim], &lo, &hi);
-        if (lo != 0 || hi != f->var[i]->extent - 1)
+        if (dim < 0 || !covers(nest, last->index[dim], f->var[i]->extent, &reach))
             return false;
         to[i] = last->index[dim];
-        points *= f->var[i]->extent;
+        points *= reach;
     }
-    for (int i = 0; i < nest->n_vars; i++)
-        covered *= is_spatial(last, nest->var[i]) ? nest->var[i]->extent : 1;
-    if (points != covered)
+    return points == times_written(nest, last);
+}
+
+static bool frame_within(const Frame *inner, const Frame *outer)
+{
+    while (inner && inner != outer)
+        inner = inner->outer;
+    return inner == outer;
+}
+
+/* A pointwise nest that reads the element just computed joins as a step. */
+static bool join_step(Nest *nest, const Flat *f)
+{
+    const Stmt *last = nest_last(nest);
+    LoadSearch read = find_load(f->store, last->buffer);
+    Index to[MAX_NEST_LOOPS];
+    if (!read.found || read.mixed || f->n_cond || nest->n_steps == MAX_STEPS ||
+        !frame_within(nest->frame, f->frame) ||
+        (!nest->update && (nest->n_cond || has_reduction(nest))) ||
+        !map_step(nest, f, read.found, to))
         return false;
     const Stmt *step = stmt_renamed(nest->arena, f->store, f->var, to, f->n_vars);
     if (!same_element(find_load(step, last->buffer).found, last) ||
@@ -282,35 +346,91 @@ static void nest_finish(Nest *nest)
         nest->stage_at = nest->n_loops;
 }
 
+typedef struct NestReader {
+    Cx *cx;
+    Kernel *kernel;
+    Nest **nest;
+    int n;
+    size_t cap;
+} NestReader;
+
+/* What stands between two nests of a frame, or after its last, sees whole buffers only if they were
+ * written in this iteration: a step that joins one of them must write what no other nest uses. */
+static bool used_by_others(const NestReader *r, const Frame *frame, const Buffer *b)
+{
+    for (int i = 0; i < r->n - 1; i++) {
+        const Stmt *s[] = {r->nest[i]->init, r->nest[i]->update};
+        for (int k = 0; k < 2 && frame_within(r->nest[i]->frame, frame); k++)
+            if (s[k] && (s[k]->buffer == b || find_load(s[k], b).found))
+                return true;
+    }
+    return false;
+}
+
+static Frame *outermost(Frame *inner, const Frame *outer)
+{
+    while (inner && inner->outer != outer)
+        inner = inner->outer;
+    return inner;
+}
+
+static void read_nest(NestReader *r, const Flat *f)
+{
+    Nest *open = r->n ? r->nest[r->n - 1] : NULL;
+    bool leaves = open && open->frame != f->frame;
+    if (open && join_update(open, f))
+        return;
+    if (open && !(leaves && used_by_others(r, outermost(open->frame, f->frame),
+                                           f->store->buffer)) && join_step(open, f))
+        return;
+    r->nest = arena_grow(r->kernel->arena, r->nest, (size_t)r->n, (size_t)r->n + 1, &r->cap,
+                         sizeof(Nest *));
+    r->nest[r->n++] = nest_start(r->kernel->arena, r->kernel, f);
+}
+
+static bool read_body(NestReader *r, Body body, Frame *frame);
+
+/* Loops whose innermost body is a list. */
+static bool read_frame(NestReader *r, const Stmt *s, Frame *outer)
+{
+    Frame *frame = NEW(r->kernel->arena, Frame);
+    *frame = (Frame){outer, s, NULL};
+    while (s->kind == STMT_FOR && s->loop == LOOP_SERIAL && s->body.first == s->body.last)
+        s = s->body.first;
+    if (s->kind == STMT_FOR && s->loop == LOOP_SERIAL)
+        return read_body(r, s->body, frame);
+    diag_error(r->cx->diags, NO_PLACE, "E0941",
+               "kernel '%s' is not a list of perfect loop nests, so no schedule can act on it",
+               r->kernel->name);
+    diag_help(r->cx->diags, "schedules apply to naive nests: run 'tile' before other loop passes");
+    return false;
+}
+
+static bool read_body(NestReader *r, Body body, Frame *frame)
+{
+    for (const Stmt *s = body.first; s; s = s->next) {
+        Flat f;
+        if (s->kind == STMT_NOTE || (s->kind == STMT_LOCAL && frame))
+            continue;
+        if (flat_read(s, frame, &f))
+            read_nest(r, &f);
+        else if (!read_frame(r, s, frame))
+            return false;
+    }
+    return true;
+}
+
 int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests)
 {
-    size_t cap = 0;
-    int n = 0;
-    Nest *open = NULL;
-    *nests = NULL;
-    for (Stmt *s = k->body.first; s; s = s->next) {
-        Flat f;
-        if (s->kind == STMT_NOTE)
-            continue;
-        if (!flat_read(s, &f)) {
-            diag_error(cx->diags, NO_PLACE, "E0941",
-                       "kernel '%s' is not a list of perfect loop nests, so no schedule can act on "
-                       "it", k->name);
-            diag_help(cx->diags, "schedules apply to naive nests: run 'tile' before other loop "
-                      "passes");
-            return -1;
-        }
-        if (open && (join_update(open, &f) || join_step(open, &f)))
-            continue;
-        open = nest_start(k->arena, k, &f);
-        *nests = arena_grow(k->arena, *nests, (size_t)n, (size_t)n + 1, &cap, sizeof(Nest *));
-        (*nests)[n++] = open;
+    NestReader r = {.cx = cx, .kernel = k};
+    if (!read_body(&r, k->body, NULL))
+        return -1;
+    for (int i = 0; i < r.n; i++) {
+        nest_name(r.nest, i);
+        nest_finish(r.nest[i]);
     }
-    for (int i = 0; i < n; i++) {
-        nest_name(*nests, i);
-        nest_finish((*nests)[i]);
-    }
-    return n;
+    *nests = r.nest;
+    return r.n;
 }
 
 int nest_find_loop(const Nest *nest, const char *name)

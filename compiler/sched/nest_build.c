@@ -281,6 +281,15 @@ static void emit_update(Emitter *m, Body *out, int level)
     emit_acc_store(m, out, expr_map(m->arena, s->expr, replace_load, &r));
 }
 
+/* The statements that only elements within the nest's limits get. */
+static Body *open_limit(Emitter *m, Body *out)
+{
+    if (m->nest->n_limit == 0)
+        return out;
+    body_add(out, instance(m, stmt_if(m->arena, m->nest->limit, m->nest->n_limit)));
+    return &out->last->body;
+}
+
 /* tile = acc in whole vectors; then each element of it that padding did not add takes the steps. */
 static void emit_scatter(Emitter *m, Body *out)
 {
@@ -313,7 +322,7 @@ static void emit_scatter(Emitter *m, Body *out)
         body_add(leaf, stmt_if(m->arena, inside, n));
         leaf = &leaf->last->body;
     }
-    emit_steps(m, leaf, acc_load(m, index), nest->update);
+    emit_steps(m, open_limit(m, leaf), acc_load(m, index), nest->update);
 }
 
 static void emit_staged(Emitter *m, Body *out)
@@ -339,7 +348,8 @@ static void emit_staged(Emitter *m, Body *out)
     }
     leaf = open_tile(m, out);
     Index index[MAX_DIMS];
-    emit_steps(m, leaf, acc_load(m, index), nest->update);
+    const Expr *sum = acc_load(m, index);
+    emit_steps(m, open_limit(m, leaf), sum, nest->update);
 }
 
 typedef struct ReadSearch {
@@ -426,6 +436,28 @@ void split_extents(const NestSplit *s, int64_t extent, int64_t *outer, int64_t *
     *rest = s->pad ? 0 : extent - *outer * *inner;
 }
 
+/* Where the nests of a frame go: its loops are built, with its locals, when the first one comes. */
+static Body *frame_body(Kernel *k, Frame *f)
+{
+    if (!f)
+        return &k->body;
+    if (f->body)
+        return f->body;
+    Body *out = frame_body(k, f->outer);
+    const Stmt *s = f->loop;
+    for (;; s = s->body.first) {
+        Stmt *loop = stmt_for(k->arena, s->var, s->loop);
+        body_add(out, loop);
+        out = &loop->body;
+        if (s->body.first != s->body.last)
+            break;
+    }
+    for (s = s->body.first; s; s = s->next)
+        if (s->kind == STMT_LOCAL)
+            body_add(out, stmt_local(k->arena, s->buffer));
+    return f->body = out;
+}
+
 bool nests_apply(Kernel *k, Nest **nests, int n)
 {
     bool ok = true;
@@ -441,7 +473,7 @@ bool nests_apply(Kernel *k, Nest **nests, int n)
         }
         for (int v = 0; v < nest->n_vars; v++)
             set_extent(&m, nest->var[v]->name, nest->var[v]->extent);
-        emit_outer(&m, &k->body, 0);
+        emit_outer(&m, frame_body(k, nest->frame), 0);
         ok = ok && m.copies <= MAX_COPIES;
     }
     if (ok)

@@ -38,9 +38,18 @@ typedef struct NestSplit {     /* from = outer * factor + inner. What factor doe
     bool whole;                /* nothing is left over, or padded */
 } NestSplit;
 
+typedef struct Frame Frame;
+struct Frame {                 /* loops around several nests, which run one after the other in each
+                                  iteration; what they hand over may be local to it */
+    Frame *outer;
+    const Stmt *loop;          /* the outermost; its inner ones are perfect down to the nests */
+    Body *body;                /* while the kernel is rebuilt: where its nests go */
+};
+
 typedef struct Nest {
     Arena *arena;
     Kernel *kernel;
+    Frame *frame;                      /* NULL: the nest stands in the kernel's body */
     const char *label;                 /* unique in the kernel */
     bool ordered;                      /* an iteration may need, or overwrite, what one before it
                                           stored: the loops keep their order */
@@ -57,6 +66,8 @@ typedef struct Nest {
     int n_steps;
     Cond cond[MAX_COND];               /* guard of the update */
     int n_cond;
+    Cond limit[MAX_COND];              /* which elements there are at all: guard of all statements */
+    int n_limit;
     int stage_at;                      /* position in loop[] where the tile in registers begins */
     bool scatter;                      /* the finished tile is stored element by element */
     int partial_at;                    /* sums from here on start at zero and are then added to

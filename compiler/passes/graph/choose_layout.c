@@ -84,14 +84,15 @@ static void note_reader(Choice *c, Node *n, const Tensor *t)
 {
     Readers *r = readers_of(c, t);
     bool pads = false;
+    int64_t pad[4];
     if (!n->group || !t->producer || !str_eq(n->group, t->producer->group))
         r->outside = true;
     if (!is_conv(n))
         return;
+    conv_halo(n, pad);
     for (int side = 0; side < 4; side++) {
-        int64_t pad = node_attr(n, "pad")->i[side];
-        pads = pads || pad > 0;
-        r->pad[side] = pad > r->pad[side] ? pad : r->pad[side];
+        pads = pads || pad[side] > 0;
+        r->pad[side] = pad[side] > r->pad[side] ? pad[side] : r->pad[side];
     }
     if (pads && !r->first)
         r->first = n;

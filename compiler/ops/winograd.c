@@ -1,0 +1,321 @@
+/* winograd: a convolution of stride 1 as F(m, r): m x m outputs from r x r taps with a = m + r - 1
+ * products in each direction instead of m * r.
+ *
+ *   y = A' [ (G w G') . (B' x B) ] A        of a tile of a x a inputs, the products summed over ic
+ *
+ * example: F(4, 3) has a = 6: 36 products where the direct sum has 144.
+ *
+ * The matrices are those of Toom and Cook's evaluation and interpolation at a - 1 points and
+ * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
+ * and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 3). The points are few
+ * small powers of two, which keep the error small (Barabasz and others, Error Analysis and Improving
+ * the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in double.
+ *
+ * contract: the nests stand in frames: all tiles of x become v; then, block of output channels by
+ * block, the products become mm and mm becomes y, so that mm is small. What infinity or NaN meets
+ * in a tile, it spreads over the tile.
+ */
+#include "ops/ops.h"
+
+#include <string.h>
+
+#define MAX_ALPHA 8
+#define CHANNELS 16                    /* of a block of inputs; outputs come in one or two */
+
+static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, -0.5, 2};
+
+typedef struct Tables {
+    double a[MAX_ALPHA][MAX_ALPHA], b[MAX_ALPHA][MAX_ALPHA], g[MAX_ALPHA][MAX_ALPHA];
+} Tables;
+
+/* Coefficients of the product of (x - point), over all n points but one. */
+static void product_of_roots(int n, int except, double out[MAX_ALPHA])
+{
+    int degree = 0;
+    memset(out, 0, sizeof *out * MAX_ALPHA);
+    out[0] = 1;
+    for (int i = 0; i < n; i++) {
+        if (i == except)
+            continue;
+        for (int k = ++degree; k > 0; k--)
+            out[k] = out[k - 1] - POINT[i] * out[k];
+        out[0] *= -POINT[i];
+    }
+}
+
+static double value_at(const double poly[MAX_ALPHA], double x)
+{
+    double sum = 0;
+    for (int k = MAX_ALPHA - 1; k >= 0; k--)
+        sum = sum * x + poly[k];
+    return sum;
+}
+
+static void tables_make(int m, int r, Tables *t)
+{
+    int n = m + r - 2;                 /* finite points */
+    *t = (Tables){0};
+    for (int j = 0; j < n; j++) {
+        product_of_roots(n, j, t->b[j]);
+        double power = 1, scale = value_at(t->b[j], POINT[j]);
+        for (int k = 0; k < m || k < r; k++, power *= POINT[j]) {
+            if (k < m)
+                t->a[k][j] = power;
+            if (k < r)
+                t->g[j][k] = power / scale;
+        }
+    }
+    product_of_roots(n, -1, t->b[n]);
+    t->a[m - 1][n] = 1;
+    t->g[n][r - 1] = 1;
+}
+
+bool winograd_tile(const Node *n, const char *algo, int64_t *m)
+{
+    Window w = node_window(n);
+    int64_t groups = node_int(n, "groups"), out = n->out->shape.dim[1] / groups;
+    if (strncmp(algo, "winograd ", 9) != 0 || algo[9] < '2' || algo[9] > '6' || algo[10])
+        return false;
+    *m = algo[9] - '0';
+    return n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] && w.kernel[0] >= 2 &&
+           *m + w.kernel[0] - 1 <= MAX_ALPHA && w.stride[0] == 1 && w.stride[1] == 1 &&
+           w.dilation[0] == 1 && w.dilation[1] == 1 && out % CHANNELS == 0 &&
+           n->in[0]->shape.dim[1] / groups % CHANNELS == 0;
+}
+
+/* ---- the weights, in the compiler --------------------------------------------------------- */
+typedef struct Winograd {
+    NestCx *nx;
+    Arena *arena;
+    Builder build;
+    Tables table;
+    int64_t m, r, alpha, tiles[2], groups, in_each, out_each, block;
+    int64_t pad[2];
+    Buffer *a, *b, *u, *v, *mm;
+    Index n, g, ob, ty, tx;            /* of the open frames */
+} Winograd;
+
+static Buffer *make_table(Winograd *w, const char *name, int64_t rows,
+                          double table[MAX_ALPHA][MAX_ALPHA])
+{
+    const int64_t extent[] = {rows, w->alpha};
+    Made *made = nest_made(w->nx, name, 2, extent, 0, NULL);
+    Builder b = build_kernel(made->make);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = 0; k < w->alpha; k++)
+            build_store(&b, made->make->buffer[0], (Index[]){index_const(i), index_const(k)},
+                        nest_const(w->nx, table[i][k]));
+    return made->buffer;
+}
+
+/* g[at][0] * x[.., 0] + g[at][1] * x[.., 1] + ..., where x varies in dimension `dim`. */
+static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *index, int dim)
+{
+    const Expr *sum = NULL;
+    for (int64_t k = 0; k < w->r; k++) {
+        if (w->table.g[at][k] == 0)
+            continue;
+        const Expr *c = expr_const(w->arena, (Type){TYPE_F64, 1}, w->table.g[at][k]);
+        index[dim] = index_const(k);
+        const Expr *e = expr_cast(w->arena, TYPE_F64, nest_load(w->nx, x, index));
+        sum = sum ? expr_fma(w->arena, c, e, sum) : expr_bin(w->arena, BIN_MUL, c, e);
+    }
+    return sum;
+}
+
+/* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. */
+static void make_weights(Winograd *w)
+{
+    static const int weight = 0;
+    const int64_t out = w->groups * w->out_each;
+    const int64_t extent[] = {w->alpha * w->alpha, out, w->in_each};
+    const int64_t half_extent[] = {w->alpha, w->r, w->in_each};
+    Made *made = nest_made(w->nx, "u", 3, extent, 1, &weight);
+    Kernel *k = made->make;
+    Builder b = build_kernel(k);
+    Buffer *half = kernel_scratch(k, "half", TYPE_F64, 3, half_extent);
+    Index oc = nest_loop(&b, "oc", out);
+    for (int64_t i = 0; i < w->alpha; i++) {
+        Index kx = nest_loop(&b, "kx", w->r), ic = nest_loop(&b, "ic", w->in_each);
+        const Expr *e = combine(w, i, k->buffer[0], (Index[]){oc, ic, {0}, kx}, 2);
+        build_store(&b, half, (Index[]){index_const(i), kx, ic}, e);
+        build_end(&b, 2);
+    }
+    for (int64_t j = 0; j < w->alpha; j++) {
+        Index i = nest_loop(&b, "i", w->alpha), ic = nest_loop(&b, "ic", w->in_each);
+        const Expr *e = combine(w, j, half, (Index[]){i, {0}, ic}, 1);
+        Index p = index_offset(index_scale(w->arena, i, w->alpha), j);
+        build_store(&b, k->buffer[1], (Index[]){p, oc, ic},
+                    expr_cast(w->arena, w->nx->type, e));
+        build_end(&b, 2);
+    }
+    build_end(&b, 1);
+    w->u = made->buffer;
+}
+
+/* ---- nests -------------------------------------------------------------------------------- */
+static Index digits(const Winograd *w, Index high, int64_t base, Index low)
+{
+    return index_add(w->arena, index_scale(w->arena, high, base), low);
+}
+
+/* An odd number of rows of an odd number of cache lines (of 16 floats): planes that lie a multiple
+ * of 4 KiB apart would share a few lines of the cache. */
+static Buffer *plane_scratch(const Winograd *w, const char *name, int64_t columns, bool odd_row)
+{
+    const int64_t tiles = w->tiles[0] * w->tiles[1];
+    const int64_t extent[] = {w->alpha * w->alpha, tiles, columns};
+    Buffer *b = kernel_scratch(w->nx->kernel, name, w->nx->type, 3, extent);
+    b->dim[1].hi = 1 - tiles % 2;
+    b->dim[2].hi = odd_row && columns / CHANNELS % 2 == 0 ? CHANNELS : 0;
+    return b;
+}
+
+typedef struct Sum {                   /* out[at] += table[factor] * x[from], begun with start */
+    Buffer *out, *table, *x;
+    Index at[4], factor[3], from[4];
+    const Expr *start;                 /* NULL: 0 */
+    Cond cond[4];                      /* guards: of what is written, then of what is read */
+    int n_limit, n_cond;
+} Sum;
+
+/* One of the two nests of a sum, its loops being open; they are closed. */
+static void sum_store(Winograd *w, const Sum *s, bool update, int levels)
+{
+    const Expr *e = s->start ? s->start : nest_const(w->nx, 0);
+    if (update)
+        e = expr_fma(w->arena, nest_load(w->nx, s->table, s->factor),
+                     nest_load(w->nx, s->x, s->from), nest_load(w->nx, s->out, s->at));
+    build_if(&w->build, s->cond, update ? s->n_cond : s->n_limit);
+    build_store(&w->build, s->out, s->at, e);
+    build_end(&w->build, levels + 1);
+}
+
+static Index loop(Winograd *w, const char *name, int64_t extent)
+{
+    return nest_loop(&w->build, name, extent);
+}
+
+/* The last loop of a sum, in its update alone. */
+static Index sum_loop(Winograd *w, bool update, const char *name, int64_t extent)
+{
+    return update ? loop(w, name, extent) : index_const(0);
+}
+
+static Index tile_index(const Winograd *w)
+{
+    return digits(w, w->ty, w->tiles[1], w->tx);
+}
+
+/* The tiles of a block of input channels: columns[i, j] = sum over k of B[i, k] * x[k, j], then
+ * v[i, j] = sum over k of B[j, k] * columns[i, k]. */
+static void input_tile(Winograd *w, Index cb)
+{
+    const int64_t extent[] = {w->alpha, w->alpha, CHANNELS};
+    Buffer *x = w->nx->in[0], *columns = build_local(&w->build, "columns", w->nx->type, 3, extent);
+    Index first = digits(w, cb, CHANNELS, index_scale(w->arena, w->g, w->in_each));
+    for (int update = 0; update < 2; update++) {
+        Index i = loop(w, "i", w->alpha), j = loop(w, "j", w->alpha), c = loop(w, "c", CHANNELS);
+        Index k = sum_loop(w, update, "k", w->alpha);
+        Sum s = {columns, w->b, x, .at = {i, j, c}, .factor = {i, k}};
+        s.from[0] = w->n;
+        s.from[1] = index_add(w->arena, first, c);
+        s.from[2] = index_offset(digits(w, w->ty, w->m, k), -w->pad[0]);
+        s.from[3] = index_offset(digits(w, w->tx, w->m, j), -w->pad[1]);
+        window_guard(s.cond, &s.n_cond, x, 2, s.from[2], true);
+        window_guard(s.cond, &s.n_cond, x, 3, s.from[3], true);
+        sum_store(w, &s, update, 3 + update);
+    }
+    for (int update = 0; update < 2; update++) {
+        Index i = loop(w, "i", w->alpha), j = loop(w, "j", w->alpha), c = loop(w, "c", CHANNELS);
+        Index k = sum_loop(w, update, "k", w->alpha);
+        Index channel = digits(w, cb, CHANNELS, c);
+        Sum s = {w->v, w->b, columns, .at = {digits(w, i, w->alpha, j), tile_index(w), channel},
+                 .factor = {j, k}, .from = {i, k, c}};
+        sum_store(w, &s, update, 3 + update);
+    }
+}
+
+/* mm[p, t, oc] = sum over ic of v[p, t, ic] * u[p, oc, ic], for a block of output channels. */
+static void products(Winograd *w, Index first)
+{
+    for (int update = 0; update < 2; update++) {
+        Index p = loop(w, "p", w->alpha * w->alpha);
+        Index t = loop(w, "t", w->tiles[0] * w->tiles[1]), oc = loop(w, "oc", w->block);
+        Index ic = sum_loop(w, update, "ic", w->in_each);
+        Sum s = {w->mm, w->v, w->u, .at = {p, t, oc}, .factor = {p, t, ic},
+                 .from = {p, index_add(w->arena, first, oc), ic}};
+        sum_store(w, &s, update, 3 + update);
+    }
+}
+
+/* rows[i, k] = sum over l of A[i, l] * mm[l, k], then y[i, j] = b + sum over k of A[j, k] *
+ * rows[i, k]. */
+static void output_tile(Winograd *w, Index first)
+{
+    const int64_t extent[] = {w->m, w->alpha, w->block};
+    NestCx *nx = w->nx;
+    Buffer *rows = build_local(&w->build, "rows", nx->type, 3, extent);
+    for (int update = 0; update < 2; update++) {
+        Index i = loop(w, "i", w->m), k = loop(w, "k", w->alpha), oc = loop(w, "oc", w->block);
+        Index l = sum_loop(w, update, "l", w->alpha);
+        Sum s = {rows, w->a, w->mm, .at = {i, k, oc}, .factor = {i, l},
+                 .from = {digits(w, l, w->alpha, k), tile_index(w), oc}};
+        sum_store(w, &s, update, 3 + update);
+    }
+    for (int update = 0; update < 2; update++) {
+        Index i = loop(w, "i", w->m), j = loop(w, "j", w->m), oc = loop(w, "oc", w->block);
+        Index k = sum_loop(w, update, "k", w->alpha);
+        Index channel = index_add(w->arena, first, oc);
+        Sum s = {nx->out, w->a, rows, .factor = {j, k}, .from = {i, k, oc}};
+        s.at[0] = w->n;
+        s.at[1] = channel;
+        s.at[2] = digits(w, w->ty, w->m, i);
+        s.at[3] = digits(w, w->tx, w->m, j);
+        s.start = nx->node->n_param > 1 ? nest_load(nx, nx->param[1], &channel) : NULL;
+        window_guard(s.cond, &s.n_limit, nx->out, 2, s.at[2], false);
+        window_guard(s.cond, &s.n_limit, nx->out, 3, s.at[3], false);
+        s.n_cond = s.n_limit;
+        sum_store(w, &s, update, 3 + update);
+    }
+}
+
+static void tile_loops(Winograd *w)
+{
+    w->ty = loop(w, "ty", w->tiles[0]);
+    w->tx = loop(w, "tx", w->tiles[1]);
+}
+
+void winograd_nest(NestCx *nx, int64_t m)
+{
+    Window window = node_window(nx->node);
+    Winograd w = {.nx = nx, .arena = nx->arena, .m = m, .r = window.kernel[0]};
+    w.alpha = m + w.r - 1;
+    w.groups = node_int(nx->node, "groups");
+    w.in_each = nx->in[0]->dim[1].extent / w.groups;
+    w.out_each = nx->out->dim[1].extent / w.groups;
+    w.block = w.out_each % (2 * CHANNELS) == 0 ? 2 * CHANNELS : CHANNELS;
+    for (int d = 0; d < 2; d++) {
+        w.tiles[d] = (window.out[d] + m - 1) / m;
+        w.pad[d] = window.pad[d];
+    }
+    tables_make((int)m, (int)w.r, &w.table);
+    w.a = make_table(&w, "a", m, w.table.a);
+    w.b = make_table(&w, "bt", w.alpha, w.table.b);
+    make_weights(&w);
+    w.v = plane_scratch(&w, "v", w.in_each, true);
+    w.mm = plane_scratch(&w, "mm", w.block, false);
+    w.build = build_kernel(nx->kernel);
+    w.n = loop(&w, "n", nx->out->dim[0].extent);
+    w.g = loop(&w, "g", w.groups);
+    Index cb = loop(&w, "cb", w.in_each / CHANNELS);
+    tile_loops(&w);
+    input_tile(&w, cb);
+    build_end(&w.build, 3);
+    Index ob = loop(&w, "ob", w.out_each / w.block);
+    Index first = digits(&w, ob, w.block, index_scale(w.arena, w.g, w.out_each));
+    products(&w, first);
+    tile_loops(&w);
+    output_tile(&w, first);
+    build_end(&w.build, 5);
+}
