@@ -9,6 +9,18 @@ set(NET2C_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(NET2C_BUILD_COMPILER)
   install(TARGETS net2c EXPORT net2cTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The manual page and completion come from the program's own table of options.
+  if(NOT CMAKE_CROSSCOMPILING)
+    set(NET2C_MAN ${PROJECT_BINARY_DIR}/net2c.1)
+    set(NET2C_COMPLETION ${PROJECT_BINARY_DIR}/completion/net2c)
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/completion)
+    add_custom_command(OUTPUT ${NET2C_MAN} ${NET2C_COMPLETION} DEPENDS net2c
+        COMMAND net2c man > ${NET2C_MAN}
+        COMMAND net2c completion bash > ${NET2C_COMPLETION})
+    add_custom_target(net2c_man ALL DEPENDS ${NET2C_MAN} ${NET2C_COMPLETION})
+    install(FILES ${NET2C_MAN} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${NET2C_COMPLETION} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  endif()
 endif()
 install(TARGETS net2c_rt EXPORT net2cTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES runtime/include/net2c_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -20,7 +32,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/net2cConfigVersion.cmake
 install(EXPORT net2cTargets NAMESPACE net2c:: DESTINATION ${NET2C_CMAKE_DIR})
 install(FILES ${PROJECT_BINARY_DIR}/net2cConfig.cmake
     ${PROJECT_BINARY_DIR}/net2cConfigVersion.cmake
-    cmake/net2c_add_network.cmake cmake/net2c_link_weights.cmake
+    cmake/net2c_add_network.cmake
     DESTINATION ${NET2C_CMAKE_DIR})
 
 string(REGEX REPLACE "[^/]+" ".." NET2C_PC_PREFIX ${NET2C_PKGCONFIG_DIR})

@@ -1,8 +1,9 @@
 # net2c_add_network(TARGET MODEL model.yaml WEIGHTS weights.safetensors
-#                   [ISA row...] [BATCH size...] [WEIGHTS_AS file|incbin] [OPTIONS option...])
+#                   [ISA row...] [BATCH size...] [WEIGHTS_AS file|incbin|array]
+#                   [OPTIONS option...])
 #
 # Adds the static library TARGET: the model as C, compiled by net2c when the project is built, and
-# again when model, weights or net2c change. Whoever links it may write #include "TARGET.h" and is
+# again when net2c or a file that it read changes. Whoever links it may write #include "TARGET.h" and is
 # linked with the runtime too.
 #
 #   ISA          instruction sets, best first            --isa=a,b
@@ -10,8 +11,9 @@
 #   OPTIONS      further options for net2c compile
 #   WEIGHTS_AS   file (the default): TARGET.n2w is for the program to map or read; its path is the
 #                target's property NET2C_WEIGHTS_FILE.
-#                incbin: the weights are linked in. TARGET_weights.h declares them as the array
-#                NAME_weights, aligned to a page, where NAME is the name in the model.
+#                incbin: the weights are linked in; TARGET.h declares them as the array NAME_weights,
+#                where NAME is the name in the model.
+#                array: the same as C text, for at most 64 KiB
 #
 # Relative paths are relative to the current source folder. The program that runs is
 # NET2C_EXECUTABLE if that is set, else the net2c of this package, or, when cross compiling, the
@@ -40,20 +42,34 @@ function(net2c_add_network target)
   endforeach()
 
   set(base ${CMAKE_CURRENT_BINARY_DIR}/net2c/${target})
-  add_custom_command(OUTPUT ${base}.c ${base}.h ${base}.n2w ${base}.json
-      COMMAND ${program} compile ${model} -w ${weights} -o ${base} --quiet ${options}
-      DEPENDS ${model} ${weights} ${program}
-      COMMENT "net2c: ${target} from ${arg_MODEL}" VERBATIM)
   set(sources ${base}.c)
   if(arg_WEIGHTS_AS STREQUAL "incbin")
-    net2c_link_weights(${base})
+    list(APPEND sources ${base}_weights.S)
+  elseif(arg_WEIGHTS_AS STREQUAL "array")
     list(APPEND sources ${base}_weights.c)
   endif()
+  # Before 3.20, not every generator can read which files net2c has read.
+  set(depfile)
+  if(NOT CMAKE_VERSION VERSION_LESS 3.20)
+    set(depfile DEPFILE ${base}.d)
+  endif()
+  add_custom_command(OUTPUT ${sources} ${base}.h ${base}.n2w ${base}.json
+      COMMAND ${program} compile ${model} -w ${weights} -o ${base} --quiet
+          --weights-as=${arg_WEIGHTS_AS} -MD ${options}
+      DEPENDS ${model} ${weights} ${program} ${depfile}
+      COMMENT "net2c: ${target} from ${arg_MODEL}" VERBATIM)
 
   get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
-  if(NOT "C" IN_LIST languages)
-    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX)
+  if("C" IN_LIST languages)
+    set(language C)
+  else()
+    set(language CXX)
   endif()
+  set_source_files_properties(${sources} PROPERTIES LANGUAGE ${language})
+  # Assembly by the C or C++ compiler, so that the project needs no further language; without
+  # link-time optimisation, which does not see symbols that are defined in assembly.
+  set_source_files_properties(${base}_weights.S PROPERTIES OBJECT_DEPENDS ${base}.n2w
+      COMPILE_OPTIONS "-xassembler-with-cpp;-I${CMAKE_CURRENT_BINARY_DIR}/net2c;-fno-lto")
   add_library(${target} STATIC ${sources})
   set_target_properties(${target} PROPERTIES NET2C_WEIGHTS_FILE ${base}.n2w UNITY_BUILD OFF)
   target_compile_options(${target} PRIVATE -O2)
@@ -72,10 +88,10 @@ macro(net2c_check_arguments)
   endforeach()
   if(NOT arg_WEIGHTS_AS)
     set(arg_WEIGHTS_AS file)
-  elseif(NOT arg_WEIGHTS_AS MATCHES "^(file|incbin)$")
-    string(APPEND problems "\n  WEIGHTS_AS is file or incbin, not '${arg_WEIGHTS_AS}'")
+  elseif(NOT arg_WEIGHTS_AS MATCHES "^(file|incbin|array)$")
+    string(APPEND problems "\n  WEIGHTS_AS is file, incbin or array, not '${arg_WEIGHTS_AS}'")
   elseif(arg_WEIGHTS_AS STREQUAL "incbin" AND (APPLE OR WIN32))
-    string(APPEND problems "\n  WEIGHTS_AS incbin is for ELF systems; use WEIGHTS_AS file")
+    string(APPEND problems "\n  WEIGHTS_AS incbin is for ELF systems; use file or array")
   endif()
   if(arg_UNPARSED_ARGUMENTS)
     string(APPEND problems "\n  not understood: ${arg_UNPARSED_ARGUMENTS}")
@@ -100,17 +116,6 @@ function(net2c_find_program result)
         " set NET2C_EXECUTABLE to its path")
   endif()
   set(${result} ${NET2C_EXECUTABLE} PARENT_SCOPE)
-endfunction()
-
-# BASE_weights.c and .h: BASE.n2w as an array. Link-time optimisation, which does not see symbols
-# that are defined in assembly, is off for that file.
-set(NET2C_LINK_WEIGHTS ${CMAKE_CURRENT_LIST_DIR}/net2c_link_weights.cmake CACHE INTERNAL "")
-function(net2c_link_weights base)
-  add_custom_command(OUTPUT ${base}_weights.c ${base}_weights.h
-      COMMAND ${CMAKE_COMMAND} -DBASE=${base} -P ${NET2C_LINK_WEIGHTS}
-      DEPENDS ${base}.h ${NET2C_LINK_WEIGHTS} VERBATIM)
-  set_source_files_properties(${base}_weights.c PROPERTIES
-      OBJECT_DEPENDS "${base}.n2w;${base}.h;${base}_weights.h" COMPILE_OPTIONS -fno-lto)
 endfunction()
 
 cmake_policy(POP)

@@ -140,6 +140,8 @@ typedef struct OutFile OutFile;
 OutFile *out_open(Cx *cx, const char *path);                       /* NULL: reported */
 bool out_write(OutFile *f, const void *data, size_t n);
 bool out_write_at(OutFile *f, uint64_t offset, const void *data, size_t n);   /* patch */
+/* Where all that was written so far can be read; NULL: reported. */
+const char *out_written(OutFile *f);
 bool out_commit(OutFile *f);      /* false: reported, target untouched, temp removed */
 void out_discard(OutFile *f);
 bool file_write(Cx *cx, const char *path, const void *data, size_t n);   /* all of the above */

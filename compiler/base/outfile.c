@@ -144,6 +144,11 @@ bool out_write_at(OutFile *f, uint64_t offset, const void *data, size_t n)
     return flush(f) && write_fully(f, (off_t)offset, data, n);
 }
 
+const char *out_written(OutFile *f)
+{
+    return flush(f) ? f->temp ? f->temp : f->path : NULL;
+}
+
 /* The rename itself must survive a power cut too. Not every file system can sync a folder. */
 static void sync_folder(const char *path, Arena *a)
 {

@@ -61,30 +61,34 @@ static void print_json(Cx *cx)
     fputs(s.data, stdout);
 }
 
-/* What compile would say as well: labels are understood when they are lowered. */
-static bool check(Pipeline *p, Cx *cx, const Options *o)
+/* What compile would refuse as well, labels and schedules included. */
+static bool check(Cx *cx, const Options *o)
 {
+    Pipeline p;
     const char *path = option_text(o, OPT_WEIGHTS, NULL);
-    bool started = pipeline_start(p, cx, o);
-    p->graph = started ? model_of_options(cx, o) : NULL;
+    if (!pipeline_start(&p, cx, o))
+        return false;
+    p.graph = model_of_options(cx, o);
     Weights *w = path ? weights_open(cx, path) : NULL;
-    if (w && p->graph)
-        weights_check(cx, w, p->graph);
+    if (w && p.graph)
+        weights_check(cx, w, p.graph);
     if (w)
         weights_close(w);
-    return p->graph && pipeline_lower(p) && diags_error_count(cx->diags) == 0;
+    if (!p.graph || diags_error_count(cx->diags) > 0)
+        return false;
+    const char *what = arena_printf(cx->perm, "%d layers, %lld parameters", p.graph->n_nodes,
+                                    (long long)graph_parameters(cx->temp, p.graph));
+    if (!pipeline_run(&p))
+        return false;
+    if (!o->n[OPT_QUIET])
+        fprintf(stderr, "%s: no errors: %s\n", o->argument[0], what);
+    return true;
 }
 
 int cmd_check(Cx *cx, const Options *o)
 {
-    Pipeline p;
-    bool ok = check(&p, cx, o);
+    bool ok = check(cx, o);
     if (o->n[OPT_JSON])
         print_json(cx);
-    if (!ok)
-        return status_of_errors(cx->diags);
-    if (!o->n[OPT_QUIET])
-        fprintf(stderr, "%s: no errors: %d layers, %lld parameters\n", o->argument[0],
-                p.graph->n_nodes, (long long)graph_parameters(cx->temp, p.graph));
-    return STATUS_OK;
+    return ok ? STATUS_OK : status_of_errors(cx->diags);
 }

@@ -1,6 +1,6 @@
 /* code: the generated files of a module, all of them or none.
  *
- *     out/net -> out/net.c out/net.h out/net.n2w out/net.json
+ *     out/net -> out/net.c out/net.h out/net.n2w out/net.json out/net_weights.S out/net_test.c
  *
  * contract: missing folders are made. All files are written in full beside their targets before the
  * first takes its name, the weights first, since they are what a full disk hits. The command in
@@ -13,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MAX_ARRAY (64 << 10)       /* bytes of weights as C text */
+enum { BLOB = 2 };                 /* its place among the files */
 
 #ifndef NET2C_VERSION
 #define NET2C_VERSION "unknown"
@@ -58,10 +61,12 @@ static const char *command_of(const Pipeline *p)
     return s.data;
 }
 
-static bool emit(Cx *cx, const Pipeline *p, const char *base, EmitFiles *files)
+static bool emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
+                 EmitFiles *files)
 {
     const EmitOptions o = {.base_name = base_name(base), .command = command_of(p),
-                           .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows};
+                           .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows,
+                           .weights_as = wish->weights_as, .test = wish->test};
     progress("printing C");
     bool ok = emit_c_files(cx, p->module, &o, files);
     arena_reset(cx->temp);
@@ -81,7 +86,10 @@ static bool write_blob(Cx *cx, const Pipeline *p, const Weights *w, OutFile *f, 
 /* What already has its name goes again if a later one fails. */
 static bool commit_all(OutFile *file[], const CodeFiles *out)
 {
-    static const int order[] = {2, 0, 1, 3};
+    int order[MAX_CODE_FILES] = {BLOB};
+    for (int i = 0, n = 1; i < out->n; i++)
+        if (i != BLOB)
+            order[n++] = i;
     for (int i = 0; i < out->n; i++) {
         if (out_commit(file[order[i]]))
             continue;
@@ -125,30 +133,102 @@ static bool open_all(Cx *cx, OutFile *file[], const CodeFiles *out)
     return true;
 }
 
-bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base, bool json,
-                CodeFiles *out)
+/* ---- what is wanted besides ------------------------------------------------------------------ */
+
+static bool check_array(Cx *cx, const Module *m)
 {
-    static const char *const suffix[] = {"c", "h", "n2w", "json"};
-    EmitFiles files;
-    OutFile *file[4];
-    *out = (CodeFiles){.n = json ? 4 : 3};
-    if (!emit(cx, p, base, &files))
+    int64_t bytes = blob_body_offset(m) + blob_body_bytes(m);
+    if (bytes <= MAX_ARRAY)
+        return true;
+    diag_error(cx->diags, NO_PLACE, "E0126", "the weights have %lld bytes, as C text at most %d",
+               (long long)bytes, MAX_ARRAY);
+    diag_help(cx->diags, "C compilers take long and much memory for more: use --weights-as=incbin");
+    return false;
+}
+
+/* The array's elements are the blob, which is complete but has not got its name yet. */
+static bool add_array(Cx *cx, OutFile *blob, Str *text)
+{
+    Bytes bytes;
+    const char *path = out_written(blob);
+    if (!path || !file_read(cx, path, MAX_ARRAY, &bytes))
         return false;
-    const Str *text[4] = {&files.c, &files.h, NULL, &files.json};
-    for (int i = 0; i < out->n; i++) {
-        out->path[i] = arena_printf(cx->perm, "%s.%s", base, suffix[i]);
-        out->bytes[i] = text[i] ? text[i]->len
-                                : (uint64_t)(blob_body_offset(p->module) +
-                                             blob_body_bytes(p->module));
+    emit_weights_bytes(text, bytes);
+    return true;
+}
+
+static void add_escaped(Str *s, const char *path)
+{
+    for (const char *p = path; *p; p++) {
+        for (const char *q = p; *p == ' ' && q > path && q[-1] == '\\'; q--)
+            str_char(s, '\\');
+        if (*p == ' ' || *p == '#' || *p == '$')
+            str_char(s, *p == '$' ? '$' : '\\');
+        str_char(s, *p);
     }
+}
+
+/* "out/net.c: net.yaml my\ weights.safetensors" */
+static const Str *make_rule(Cx *cx, const char *target, const CodeWish *wish)
+{
+    Str *s = NEW(cx->perm, Str);
+    *s = str_new(cx->perm);
+    add_escaped(s, target);
+    str_char(s, ':');
+    for (int i = 0; i < wish->n_read; i++) {
+        str_char(s, ' ');
+        add_escaped(s, wish->read[i]);
+    }
+    str_char(s, '\n');
+    return s;
+}
+
+static void add_file(CodeFiles *out, const char *path, const Str *text)
+{
+    out->path[out->n] = path;
+    out->text[out->n++] = text;
+}
+
+static void list_files(Cx *cx, const char *base, const CodeWish *wish, const EmitFiles *files,
+                       CodeFiles *out)
+{
+    static const char *const weights[] = {NULL, "_weights.S", "_weights.c"};
+    Arena *a = cx->perm;
+    *out = (CodeFiles){.n = 0};
+    add_file(out, arena_printf(a, "%s.c", base), &files->c);
+    add_file(out, arena_printf(a, "%s.h", base), &files->h);
+    add_file(out, arena_printf(a, "%s.n2w", base), NULL);
+    if (wish->manifest)
+        add_file(out, arena_printf(a, "%s.json", base), &files->json);
+    if (wish->weights_as != WEIGHTS_FILE)
+        add_file(out, arena_printf(a, "%s%s", base, weights[wish->weights_as]), &files->weights);
+    if (wish->test)
+        add_file(out, arena_printf(a, "%s_test.c", base), &files->test);
+    if (wish->depfile)
+        add_file(out, wish->depfile, make_rule(cx, out->path[0], wish));
+}
+
+bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
+                const CodeWish *wish, CodeFiles *out)
+{
+    EmitFiles *files = NEW(cx->perm, EmitFiles);
+    OutFile *file[MAX_CODE_FILES];
+    bool array = wish->weights_as == WEIGHTS_ARRAY;
+    if ((array && !check_array(cx, p->module)) || !emit(cx, p, base, wish, files))
+        return false;
+    list_files(cx, base, wish, files, out);
     if (!make_folders(cx, base) || !open_all(cx, file, out))
         return false;
-    bool ok = write_blob(cx, p, w, file[2], files.model_hash);
-    for (int i = 0; i < out->n; i++)
-        if (text[i])
-            ok = ok && out_write(file[i], text[i]->data, text[i]->len);
+    bool ok = write_blob(cx, p, w, file[BLOB], files->model_hash) &&
+              (!array || add_array(cx, file[BLOB], &files->weights));
+    for (int i = 0; i < out->n; i++) {
+        const Str *text = out->text[i];
+        out->bytes[i] = text ? text->len : (uint64_t)(blob_body_offset(p->module) +
+                                                      blob_body_bytes(p->module));
+        ok = ok && (!text || out_write(file[i], text->data, text->len));
+    }
     if (ok) {
-        progress("writing %s", out->path[2]);
+        progress("writing %s", out->path[BLOB]);
         return commit_all(file, out);
     }
     for (int i = 0; i < out->n; i++)

@@ -14,12 +14,8 @@
 #include "passes/passes.h"
 
 typedef enum {
-    STATUS_OK = 0,
-    STATUS_INPUT = 1,              /* errors in the user's files */
-    STATUS_USAGE = 2,              /* in the command line */
-    STATUS_MISMATCH = 3,           /* verify */
-    STATUS_ENVIRONMENT = 5,        /* no memory, no C compiler, cannot write */
-    STATUS_INTERNAL = 70
+#define STATUS(id, number, meaning) STATUS_##id = number,
+#include "driver/options.def"
 } Status;
 
 typedef struct Code {              /* of a message; codes.def */
@@ -98,6 +94,7 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and pa
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
 bool pipeline_lower(Pipeline *p);                                  /* graph -> module */
 bool pipeline_module(Pipeline *p);                                 /* kernel and module passes */
+bool pipeline_run(Pipeline *p);                                    /* these three */
 /* The whole way for a verb with a model and weights: load, check, compile. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The reference of p's finished graph: same groups, operators' nests without any optional pass,
@@ -106,15 +103,26 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
 
 /* ---- weights, generated files and running them ----------------------------------------------- */
-/* The files of a module: blob at BASE.n2w, texts at BASE.c, BASE.h and, if json, BASE.json. All
- * appear or none. Their sizes in bytes, in the order c h n2w json. */
+/* The files of a module: texts at BASE.c and BASE.h, the blob at BASE.n2w, then what is wanted. */
+typedef struct CodeWish {
+    bool manifest;                 /* BASE.json */
+    WeightsAs weights_as;          /* BASE_weights.S or .c */
+    const EmitTest *test;          /* BASE_test.c; NULL: none */
+    const char *depfile;           /* a make rule for BASE.c; NULL: none */
+    const char *const *read;       /* the n_read files in it */
+    int n_read;
+} CodeWish;
+
+enum { MAX_CODE_FILES = 7 };
 typedef struct CodeFiles {
-    const char *path[4];
-    uint64_t bytes[4];
+    const char *path[MAX_CODE_FILES];
+    const Str *text[MAX_CODE_FILES];         /* NULL: the blob */
+    uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
-bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base, bool json,
-                CodeFiles *out);
+/* All files appear or none. */
+bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
+                const CodeWish *wish, CodeFiles *out);
 
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;
@@ -156,6 +164,7 @@ float *image_read(Cx *cx, const char *path, const Shape *s, const Preprocess *p)
 /* "name=path" or "path" for a network with one such tensor: which of the n; -1: reported. */
 int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const char *what,
                  const char **path);
+uint64_t tensor_seed(const Options *o, const Tensor *t);     /* of an input at random */
 /* Memory for all inputs and outputs, the inputs filled from --input, or at random where the verb
  * does without. Their number is inputs + outputs of the graph. NULL: reported. */
 void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);

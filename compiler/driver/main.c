@@ -1,10 +1,12 @@
 /* main: one command from start to exit status.
  *
  * contract: messages are printed once, at the end, to stderr; memory, output files that are not
- * finished and loaded code are gone afterwards, also when memory runs out.
+ * finished and loaded code are gone afterwards, also when memory runs out or when someone cuts off
+ * a weights file while it is mapped: reading what is no longer there raises SIGBUS.
  */
 #include "driver/driver.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,12 +43,25 @@ static int run(Cx *cx, int argc, char **argv)
     return finish_stdout(status);
 }
 
+static Cx *running;
+static const char *volatile failure = "out of memory";
+
+/* The fault is in a read of this thread: it can be left as out of memory leaves it. */
+static void leave_mapped_file(int signal)
+{
+    (void)signal;
+    failure = "a file was cut off while it was read";
+    longjmp(running->out_of_memory, 1);
+}
+
 int main(int argc, char **argv)
 {
     Cx *cx = cx_new();
     volatile int status = STATUS_ENVIRONMENT;
-    if (!cx || cx_guard(cx))
-        fputs("error: out of memory\n", stderr);
+    const struct sigaction leave = {.sa_handler = leave_mapped_file, .sa_flags = SA_NODEFER};
+    running = cx;
+    if (!cx || cx_guard(cx) || sigaction(SIGBUS, &leave, NULL) != 0)
+        fprintf(stderr, "error: %s\n", failure);
     else
         status = run(cx, argc, argv);
     cx_delete(cx);

@@ -173,11 +173,12 @@ static void unknown_option(Parse *p, const char *word)
                   arena_printf(p->cx->perm, "%s%s", bare - word == 1 ? "-" : "--", name), names, n);
 }
 
-/* What --name=value or -lvalue is; *value NULL: none joined to it. */
+/* What --name=value or -lvalue is; *value NULL: none joined to it. -MD and -MF, known from C
+ * compilers, need one dash only. */
 static int find_option(const Parse *p, const char *word, const char **value)
 {
-    bool lone = word[1] != '-';
-    const char *name = word + (lone ? 1 : 2);
+    bool lone = word[1] != '-' && word[1] != 'M';
+    const char *name = word + (word[1] == '-' ? 2 : 1);
     size_t n = lone ? 1 : strcspn(name, "=");
     *value = lone ? (name[1] ? name + 1 : NULL) : name[n] ? name + n + 1 : NULL;
     for (int i = 0; i < OPT_COUNT; i++) {
@@ -329,8 +330,9 @@ static void print_all_help(void)
     for (int i = 0; i < VERB_COUNT; i++)
         printf("  %-14s %s\n", verb_table[i].name, verb_table[i].summary);
     printf("\nnet2c help VERB shows the options of a verb; a MODEL of - is standard input.\n"
-           "exit status: 0 done, 1 errors in files given, 2 usage, 3 verify found a mismatch,\n"
-           "  5 environment (no memory, no C compiler, cannot write), 70 internal error\n");
+           "exit status:\n");
+#define STATUS(id, number, meaning) printf("  %-14d %s\n", number, meaning);
+#include "driver/options.def"
 }
 
 int cmd_help(Cx *cx, const Options *o)

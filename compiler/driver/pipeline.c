@@ -256,6 +256,11 @@ Graph *model_of_options(Cx *cx, const Options *o)
     return model_load_with(cx, o->argument[0], defines);
 }
 
+bool pipeline_run(Pipeline *p)
+{
+    return pipeline_graph(p) && pipeline_lower(p) && pipeline_module(p);
+}
+
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     if (!pipeline_start(p, cx, o))
@@ -266,8 +271,7 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
     if (!*w)
         return false;
-    if (weights_check(cx, *w, p->graph) && pipeline_graph(p) && pipeline_lower(p) &&
-        pipeline_module(p))
+    if (weights_check(cx, *w, p->graph) && pipeline_run(p))
         return true;
     weights_close(*w);
     return false;

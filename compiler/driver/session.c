@@ -109,7 +109,8 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
 {
     Cx *cx = p->cx;
     CodeFiles files;
-    if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), false, &files))
+    const CodeWish wish = {.manifest = false};
+    if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
         return false;
     progress("compiling C");
     s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),

@@ -106,12 +106,16 @@ static const float *read_input(Cx *cx, const Options *o, const Graph *g, const T
     return NULL;
 }
 
-/* Uniform in -1..1 from splitmix64, the same on every host. */
-static float *random_input(Cx *cx, const Tensor *t, uint64_t seed)
+uint64_t tensor_seed(const Options *o, const Tensor *t)
+{
+    return hash_bytes((uint64_t)option_count(o, OPT_SEED, 1), t->name, strlen(t->name));
+}
+
+/* Uniform in -1..1 from splitmix64, the same on every host and in a generated test. */
+static float *random_input(Cx *cx, const Tensor *t, uint64_t state)
 {
     int64_t n = shape_count(&t->shape);
     float *out = NEW_ARRAY(cx->perm, float, n);
-    uint64_t state = hash_bytes(seed, t->name, strlen(t->name));
     for (int64_t i = 0; i < n; i++) {
         uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
         z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -150,12 +154,11 @@ void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch)
 {
     void **io = NEW_ARRAY(cx->perm, void *, g->n_inputs + g->n_outputs);
     bool ok = read_given(cx, o, g, io, batch), random = !o->n[OPT_INPUT];
-    uint64_t seed = (uint64_t)option_count(o, OPT_SEED, 1);
     if (random)
         *batch = 1;
     for (int i = 0; ok && i < g->n_inputs; i++) {
         if (random) {
-            io[i] = random_input(cx, g->inputs[i], seed);
+            io[i] = random_input(cx, g->inputs[i], tensor_seed(o, g->inputs[i]));
         } else if (!io[i]) {
             diag_error(cx->diags, NO_PLACE, "E0124", "input '%s' is missing", g->inputs[i]->name);
             diag_help(cx->diags, "add -i %s=FILE", g->inputs[i]->name);

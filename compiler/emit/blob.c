@@ -19,9 +19,8 @@ enum { PIECE = 4 << 20, PAGE = 4096, BLOB_ALIGN = 64 };
 typedef struct BlobStream {
     Cx *cx;
     OutFile *file;
-    uint8_t *piece;
-    size_t fill;
-    int64_t position;              /* in the body, of the piece's end */
+    uint8_t *piece;                /* PIECE bytes to make the body's next ones in */
+    int64_t position;              /* in the body: a multiple of BLOB_ALIGN */
     n2c_hash hash;
 } BlobStream;
 
@@ -39,32 +38,26 @@ int64_t blob_body_bytes(const Module *m)
     return (m->blob_bytes + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
 }
 
-static bool stream_flush(BlobStream *s)
+/* Adds the first n bytes of the piece to the body, zeros behind them up to the alignment. */
+static bool stream_add(BlobStream *s, size_t n)
 {
-    s->hash = n2c_hash_add(s->hash, s->piece, s->fill);
-    bool ok = out_write(s->file, s->piece, s->fill);
-    s->fill = 0;
-    return ok;
-}
-
-static bool stream_advance(BlobStream *s, size_t bytes)
-{
-    s->fill += bytes;
-    s->position += (int64_t)bytes;
-    return s->fill < PIECE || stream_flush(s);
+    size_t whole = (n + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
+    memset(s->piece + n, 0, whole - n);
+    s->position += (int64_t)whole;
+    s->hash = n2c_hash_add(s->hash, s->piece, whole);
+    return out_write(s->file, s->piece, whole);
 }
 
 static bool stream_zeros(BlobStream *s, int64_t until)
 {
-    while (s->position < until) {
-        size_t n = PIECE - s->fill;
-        if ((int64_t)n > until - s->position)
-            n = (size_t)(until - s->position);
-        memset(s->piece + s->fill, 0, n);
-        if (!stream_advance(s, n))
-            return false;
+    bool ok = true;
+    while (ok && s->position < until) {
+        int64_t left = until - s->position;
+        size_t n = left < PIECE ? (size_t)left : PIECE;
+        memset(s->piece, 0, n);
+        ok = stream_add(s, n);
     }
-    return true;
+    return ok;
 }
 
 /* Packed elements into the piece; doubles (the reference) are widened in place: packed into the
@@ -120,11 +113,11 @@ static bool stream_tensor(BlobStream *s, const Value *v, const BlobSource *sourc
         return false;
     }
     for (int64_t first = 0; first < total; ) {
-        int64_t n = (int64_t)((PIECE - s->fill) / size);
+        int64_t n = PIECE / (int64_t)size;
         n = n < total - first ? n : total - first;
-        pack_piece(v, (const float *)(const void *)raw.data, first, n, s->piece + s->fill);
+        pack_piece(v, (const float *)(const void *)raw.data, first, n, s->piece);
         first += n;
-        if (!stream_advance(s, (size_t)n * size))
+        if (!stream_add(s, (size_t)n * size))
             return false;
     }
     if (v->make)
@@ -176,7 +169,7 @@ static bool write_body(BlobStream *s, const Module *m, Value **weight, int n,
     for (int i = 0; i < n; i++)
         if (!stream_zeros(s, weight[i]->offset) || !stream_tensor(s, weight[i], source))
             return false;
-    return stream_zeros(s, blob_body_bytes(m)) && stream_flush(s);
+    return stream_zeros(s, blob_body_bytes(m));
 }
 
 static bool write_head(BlobStream *s, const Module *m, Value **weight, int n, uint64_t model_hash)
@@ -209,16 +202,4 @@ bool blob_write_to(Cx *cx, OutFile *file, const Module *m, uint64_t model_hash,
     BlobStream s = {.cx = cx, .file = file, .hash = n2c_hash_start()};
     s.piece = arena_alloc(cx->perm, PIECE);
     return write_body(&s, m, weight, n, source) && write_head(&s, m, weight, n, model_hash);
-}
-
-bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
-                const BlobSource *source)
-{
-    OutFile *file = out_open(cx, path);
-    if (!file)
-        return false;
-    if (blob_write_to(cx, file, m, model_hash, source))
-        return out_commit(file);
-    out_discard(file);
-    return false;
 }

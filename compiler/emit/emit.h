@@ -14,8 +14,17 @@ bool emit_is_parallel(const Kernel *k);     /* its first parameter is const n2c_
 /* What a C file with kernels alone begins with: pragmas, headers, the row's helpers. */
 void emit_c_prelude(Str *out, const Row *row, ScalarType type);
 
+typedef enum { WEIGHTS_FILE, WEIGHTS_INCBIN, WEIGHTS_ARRAY } WeightsAs;
+
+typedef struct EmitTest {          /* what a program that tests the code has to know */
+    const uint64_t *seed;          /* one an input */
+    double *const *expected;       /* inputs (unused), then outputs: of the first item */
+} EmitTest;
+
 typedef struct EmitFiles {         /* contents; written by the driver */
     Str c, h, json;
+    Str weights;                   /* how to link them in; an array without its elements */
+    Str test;                      /* with EmitOptions.test */
     uint64_t model_hash;           /* ties .c and .n2w: over module text and options */
 } EmitFiles;
 
@@ -25,20 +34,21 @@ typedef struct EmitOptions {
     const char *version;
     const Row *const *row;         /* the module's, the best one first */
     int n_rows;
+    WeightsAs weights_as;
+    const EmitTest *test;          /* NULL: none */
 } EmitOptions;
 
 bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out);
+void emit_weights_bytes(Str *out, Bytes blob);               /* the elements of the array */
 
-/* The weights blob (.n2w): header, table, packed tensors; streamed. source(user, key) gives the
- * raw little-endian f32 data of a tensor in the weights file. */
+/* The weights blob (.n2w): header, table, packed tensors; streamed into a file that the caller
+ * commits or discards. tensor(user, key) gives the raw little-endian f32 data of a tensor in the
+ * weights file. */
 typedef struct BlobSource {
     bool (*tensor)(void *user, const char *key, Bytes *out);
     void (*done)(void *user, Bytes consumed);      /* its pages may go */
     void *user;
 } BlobSource;
-bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
-                const BlobSource *src);
-/* The same into an open file, which the caller commits or discards. */
 bool blob_write_to(Cx *cx, OutFile *file, const Module *m, uint64_t model_hash,
                    const BlobSource *src);
 /* Where the body of the blob begins, and its length; Value.offset of a weight is in the body. */
@@ -98,6 +108,8 @@ int64_t step_weight_bytes(const Step *s);
 int step_output(const Step *s);                            /* its last output argument, or -1 */
 void emit_header(const EmitFile *f, Str *out);
 void emit_json(const EmitFile *f, Str *out);
+void emit_weights(const EmitFile *f, Str *out);
+void emit_selftest(const EmitFile *f, Str *out);
 
 typedef struct EmitC {             /* one kernel being printed */
     Cx *cx;

@@ -238,7 +238,7 @@ static void emit_head(EmitC *e, const char *name)
 {
     const Kernel *k = e->kernel;
     str_add(e->out, "static ");
-    if (*e->row->attribute)
+    if (e->row->attribute)
         str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
     Str s = str_new(e->a);
     str_printf(&s, "void %s(%s", name, emit_is_parallel(k) ? "const n2c_exec *exec, " : "");
@@ -263,7 +263,7 @@ static void emit_args(EmitC *e, const char *name)
 static void emit_task(EmitC *e, const char *name, const Stmt *loop, int number)
 {
     str_add(e->out, "static ");
-    if (*e->row->attribute)
+    if (e->row->attribute)
         str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
     str_printf(e->out, "void %s_task%d(void *ctx, size_t task)\n{\n", name, number);
     e->indent = 1;

@@ -125,9 +125,9 @@ static EmitFile file_make(Cx *cx, const Module *m, const EmitOptions *o)
 
 void emit_condition(Str *out, const Row *row, bool begin)
 {
-    if (*row->condition && begin)
+    if (row->condition && begin)
         str_printf(out, "#if %s\n", row->condition);
-    else if (*row->condition)
+    else if (row->condition)
         str_add(out, "#endif\n");
 }
 
@@ -140,7 +140,6 @@ static void add_helpers(Str *out, Map *done, const Row *row)
     map_put(done, row->name, (void *)(uintptr_t)row);
     add_helpers(out, done, row->base);
     emit_condition(out, row, true);
-    str_add(out, row->header);
     str_add(out, row->helpers);
     emit_condition(out, row, false);
 }
@@ -450,6 +449,8 @@ bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out)
     out->c = str_new(cx->perm);
     out->h = str_new(cx->perm);
     out->json = str_new(cx->perm);
+    out->weights = str_new(cx->perm);
+    out->test = str_new(cx->perm);
     out->model_hash = f.model_hash;
     add_head(&f, &out->c);
     bool ok = true;
@@ -460,5 +461,9 @@ bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out)
     add_info(&f, &out->c);
     emit_header(&f, &out->h);
     emit_json(&f, &out->json);
+    if (o->weights_as != WEIGHTS_FILE)
+        emit_weights(&f, &out->weights);
+    if (o->test)
+        emit_selftest(&f, &out->test);
     return ok;
 }

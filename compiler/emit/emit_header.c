@@ -63,7 +63,13 @@ static void add_summary(const EmitFile *f, Str *out)
               " * $F.c, $F.h and $F.n2w (the weights) belong together; weights of another\n"
               " * model or of other options are refused. $F.json describes layers and memory.\n"
               " * Build: cc -O2 -c $F.c, with net2c_rt.h on the include path. No other\n"
-              " * options are needed; C99, C11 or C++, gcc or clang. Instruction sets: $R.\n"
+              " * options are needed; C99, C11 or C++, gcc or clang. Instruction sets: $R.\n");
+    if (f->o->weights_as == WEIGHTS_INCBIN)
+        emit_text(f, out,
+                  " * The weights are linked in: cc -c -I. $F_weights.S, beside $F.n2w.\n");
+    if (f->o->weights_as == WEIGHTS_ARRAY)
+        emit_text(f, out, " * The weights are linked in: cc -c $F_weights.c.\n");
+    emit_text(f, out,
               " *\n"
               " * Inputs and outputs, row-major, N items:\n");
     for (int i = 0; i < f->n_io; i++) {
@@ -78,28 +84,36 @@ static void add_summary(const EmitFile *f, Str *out)
 /* The worked example needs libnet2c_rt for mapping, allocation and texts; $n itself does not. */
 static void add_example(const EmitFile *f, Str *out)
 {
+    bool linked = f->o->weights_as != WEIGHTS_FILE;
     emit_text(f, out,
               " *\n"
               " * Usage, complete (link $F.c and libnet2c_rt):\n"
               " *\n"
               " *     #include \"$F.h\"\n"
               " *     #include <stdio.h>\n"
-              " *\n"
+              " *\n");
+    emit_text(f, out, linked ?
+              " *     int main(void)\n"
+              " *     {\n"
+              " *         size_t i;\n" :
               " *     int main(int argc, char **argv)\n"
               " *     {\n"
               " *         const void *weights = NULL;\n"
-              " *         size_t bytes = 0, i;\n"
+              " *         size_t bytes = 0, i;\n");
+    emit_text(f, out,
               " *         $n_model model;\n"
               " *         $n_io io;\n");
     add_each(f, out, " *         $T *$d$f = ($T *)n2c_aligned_alloc(\n"
                      " *             $N_MAX_BATCH * $N_$M_COUNT * sizeof($T));\n");
     emit_text(f, out,
-              " *         void *arena = n2c_aligned_alloc($N_ARENA_BYTES(1));\n"
+              " *         void *arena = n2c_aligned_alloc($N_ARENA_BYTES(1));\n");
+    emit_text(f, out, linked ?
+              " *         n2c_status status = $n_bind(&model, $n_weights, $N_WEIGHTS_BYTES);\n" :
               " *         n2c_status status = n2c_map_weights(\n"
               " *             argc > 1 ? argv[1] : \"$F.n2w\", &weights, &bytes);\n"
               " *         if (status == N2C_OK)\n"
-              " *             status = $n_bind(&model, weights, bytes);\n"
-              " *         if (status == N2C_OK) {\n");
+              " *             status = $n_bind(&model, weights, bytes);\n");
+    str_add(out, " *         if (status == N2C_OK) {\n");
     for (int i = 0; i < f->n_io; i++)
         if (is_input(&f->io[i]))
             emit_text(f, out, arena_printf(f->cx->temp,
@@ -115,8 +129,8 @@ static void add_example(const EmitFile *f, Str *out)
                       " *         for (i = 0; status == N2C_OK && i < $N_%s_COUNT; i++)\n"
                       " *             printf(\"%%g\\n\", (double)out_%s[i]);\n",
                       f->io[i].macro, f->io[i].field));
-    emit_text(f, out, " *         fprintf(stderr, \"%s\\n\", n2c_status_text(status));\n"
-                      " *         n2c_unmap_weights(weights, bytes);\n");
+    str_add(out, " *         fprintf(stderr, \"%s\\n\", n2c_status_text(status));\n");
+    str_add(out, linked ? "" : " *         n2c_unmap_weights(weights, bytes);\n");
     add_each(f, out, " *         n2c_aligned_free($d$f);\n");
     str_add(out, " *         n2c_aligned_free(arena);\n"
                  " *         return status != N2C_OK;\n"
@@ -160,7 +174,7 @@ static void add_isa(const EmitFile *f, Str *out)
               "    switch (isa) {\n");
     for (int i = 0; i < f->o->n_rows; i++) {
         const Row *row = f->o->row[i];
-        const char *test = *row->cpu_name ? arena_printf(f->cx->temp, "(cpu & %s) != 0",
+        const char *test = row->cpu_name ? arena_printf(f->cx->temp, "(cpu & %s) != 0",
                                                          row->cpu_name) : "1";
         emit_condition(out, row, true);
         emit_text(f, out, arena_printf(f->cx->temp, "    case $N_ISA_%s: has = %s; break;\n",
@@ -213,8 +227,12 @@ void emit_header(const EmitFile *f, Str *out)
                                        is_input(&f->io[i]) ? "const " : "",
                                        emit_io_type(f, f->io[i].value), f->io[i].field,
                                        shape_of(f, f->io[i].value)));
+    emit_text(f, out, "} $n_io;\n\n");
+    if (f->o->weights_as != WEIGHTS_FILE)
+        emit_text(f, out, "/* The bytes of $F.n2w, linked in. */\n"
+                          "extern N2C_ALIGNED(64) const unsigned char "
+                          "$n_weights[$N_WEIGHTS_BYTES];\n");
     emit_text(f, out,
-              "} $n_io;\n\n"
               "/* Checks weights (mapped, read or linked in) and CPU; copies nothing. */\n"
               "n2c_status $n_bind($n_model *m, const void *weights, size_t bytes);\n"
               "/* exec NULL: this thread, no hooks. */\n"

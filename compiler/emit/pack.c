@@ -50,35 +50,28 @@ static void join_dims(Packer *p)
     p->n = n + 1;
 }
 
-static void add_dim(Packer *p, const Buffer *b, StorageDim s, int64_t extent, int uses)
-{
-    int64_t step = s.div;
-    for (int i = s.dim + 1; i < b->rank; i++)
-        step *= b->dim[i].extent;
-    bool whole = uses == 1 && s.add == 0 && s.div == 1 && extent == b->dim[s.dim].extent;
-    p->start[s.dim] = -s.add;
-    p->dim[p->n++] = (PackDim){extent, step, whole ? -1 : s.dim, s.div};
-}
-
 static Packer packer_make(const Value *v, const float *src)
 {
     const Buffer *b = &v->shape;
     Packer p = {.src = src, .rank = b->rank};
-    int64_t extent[MAX_DIMS], stride = 1;
+    int64_t extent[MAX_DIMS], stride[MAX_DIMS], step = 1;
     int n = buffer_physical(b, extent), uses[MAX_DIMS] = {0};
+    for (int i = b->rank - 1; i >= 0; i--) {
+        p.extent[i] = b->dim[i].extent;
+        stride[i] = step;
+        step *= p.extent[i];
+    }
     for (int i = 0; i < b->n_storage; i++)
         uses[b->storage[i].dim]++;
     for (int i = 0; i < n; i++) {
-        if (b->n_storage)
-            add_dim(&p, b, b->storage[i], extent[i], uses[b->storage[i].dim]);
-        else
-            add_dim(&p, b, (StorageDim){i, b->dim[i].lo, 1, 0}, extent[i], 1);
+        StorageDim s = b->n_storage ? b->storage[i] : (StorageDim){i, b->dim[i].lo, 1, 0};
+        bool whole = uses[s.dim] <= 1 && s.add == 0 && s.div == 1 && extent[i] == p.extent[s.dim];
+        p.start[s.dim] = -s.add;
+        p.dim[i] = (PackDim){extent[i], s.div * stride[s.dim], whole ? -1 : s.dim, s.div};
     }
-    for (int i = b->rank - 1; i >= 0; i--) {
-        p.extent[i] = b->dim[i].extent;
-        p.origin += p.start[i] * stride;
-        stride *= b->dim[i].extent;
-    }
+    for (int i = 0; i < p.rank; i++)
+        p.origin += p.start[i] * stride[i];
+    p.n = n;
     join_dims(&p);
     for (; p.n < 2; p.n++) {
         p.dim[1] = p.dim[0];
@@ -87,36 +80,26 @@ static Packer packer_make(const Value *v, const float *src)
     return p;
 }
 
-/* Positions lo..hi of dimension d that lie inside the tensor, the others being at `at`. */
-static void inside(const Packer *p, const PackDim *d, const int64_t at[], int64_t *lo, int64_t *hi)
+/* Adds `by` positions of dimension d to a place: source offset and logical indices. */
+static void advance(const PackDim *d, int64_t by, int64_t *offset, int64_t at[])
+{
+    *offset += by * d->step;
+    if (d->dim >= 0)
+        at[d->dim] += by * d->div;
+}
+
+/* Which of `count` positions of dimension d from a place on lie inside the tensor: lo..hi. */
+static void inside(const Packer *p, const PackDim *d, const int64_t at[], int64_t count,
+                   int64_t *lo, int64_t *hi)
 {
     *lo = 0;
-    *hi = d->extent;
+    *hi = count;
     if (d->dim < 0)
         return;
     int64_t first = -floor_div(at[d->dim], d->div);
     int64_t end = -floor_div(at[d->dim] - p->extent[d->dim], d->div);
     *lo = first > 0 ? first : 0;
-    *hi = end < *hi ? end : *hi;
-    if (*hi < *lo)
-        *hi = *lo;
-}
-
-/* Where a line of the two innermost dimensions is: logical indices and source offset for the outer
- * positions of number `outer`. */
-static int64_t outer_place(const Packer *p, int64_t outer, int64_t at[MAX_DIMS])
-{
-    int64_t offset = p->origin;
-    memcpy(at, p->start, sizeof p->start);
-    for (int i = p->n - 3; i >= 0; i--) {
-        const PackDim *d = &p->dim[i];
-        int64_t position = outer % d->extent;
-        outer /= d->extent;
-        offset += position * d->step;
-        if (d->dim >= 0)
-            at[d->dim] += position * d->div;
-    }
-    return offset;
+    *hi = end < count ? end : count;
 }
 
 /* Is every logical index inside but those that the innermost two dimensions complete? */
@@ -128,38 +111,13 @@ static bool others_inside(const Packer *p, const int64_t at[], int except, int e
     return true;
 }
 
-static void copy_run(float *out, const float *src, int64_t n, int64_t step)
-{
-    if (step == 1)
-        memcpy(out, src, (size_t)n * sizeof *out);
-    else
-        for (int64_t i = 0; i < n; i++)
-            out[i] = src[i * step];
-}
-
-/* Elements c..c+n of one innermost row. */
-static void pack_run(const Packer *p, int64_t row, int64_t c, int64_t n, float *out)
-{
-    const PackDim *s = &p->dim[p->n - 2], *d = &p->dim[p->n - 1];
-    int64_t at[MAX_DIMS], lo, hi;
-    int64_t offset = outer_place(p, row / s->extent, at) + row % s->extent * s->step;
-    if (s->dim >= 0)
-        at[s->dim] += row % s->extent * s->div;
-    memset(out, 0, (size_t)n * sizeof *out);
-    if (!others_inside(p, at, d->dim, -1))
-        return;
-    inside(p, d, at, &lo, &hi);
-    lo = lo > c ? lo : c;
-    hi = hi < c + n ? hi : c + n;
-    if (lo < hi)
-        copy_run(out + (lo - c), p->src + offset + lo * d->step, hi - lo, d->step);
-}
-
-/* rows whole rows, out[r][c] = src[r * rs + c * cs], square by square. */
+/* out[r][c] = src[r * rs + c * cs]: runs are copied, everything else goes square by square. */
 static void transpose(float *out, int64_t width, const float *src, int64_t rows, int64_t columns,
                       int64_t rs, int64_t cs)
 {
-    for (int64_t r0 = 0; r0 < rows; r0 += SQUARE) {
+    for (int64_t r = 0; r < rows && cs == 1; r++)
+        memcpy(out + r * width, src + r * rs, (size_t)columns * sizeof *out);
+    for (int64_t r0 = 0; r0 < rows && cs != 1; r0 += SQUARE) {
         int64_t r1 = r0 + SQUARE < rows ? r0 + SQUARE : rows;
         for (int64_t c0 = 0; c0 < columns; c0 += SQUARE) {
             int64_t c1 = c0 + SQUARE < columns ? c0 + SQUARE : columns;
@@ -170,43 +128,42 @@ static void transpose(float *out, int64_t width, const float *src, int64_t rows,
     }
 }
 
-/* Whole rows row..row+rows that share their outer positions. */
-static void pack_rows(const Packer *p, int64_t row, int64_t rows, float *out)
+/* Columns c..c+n of the rows row..row+rows, which share their outer positions. Where both
+ * innermost dimensions complete one logical index, the columns judge it, and rows is 1. */
+static void pack_block(const Packer *p, int64_t row, int64_t rows, int64_t c, int64_t n,
+                       float *out)
 {
     const PackDim *s = &p->dim[p->n - 2], *d = &p->dim[p->n - 1];
-    int64_t at[MAX_DIMS], lo, hi, first, end, r0 = row % s->extent;
-    int64_t offset = outer_place(p, row / s->extent, at);
-    inside(p, s, at, &first, &end);
-    inside(p, d, at, &lo, &hi);
-    first = first > r0 ? first : r0;
-    end = end < r0 + rows ? end : r0 + rows;
-    bool none = !others_inside(p, at, s->dim, d->dim) || first >= end || lo >= hi;
-    if (none || first > r0 || end < r0 + rows || lo > 0 || hi < d->extent)
-        memset(out, 0, (size_t)(rows * d->extent) * sizeof *out);
-    if (!none)
-        transpose(out + (first - r0) * d->extent + lo, d->extent,
-                  p->src + offset + first * s->step + lo * d->step, end - first, hi - lo, s->step,
-                  d->step);
+    int64_t at[MAX_DIMS], offset = p->origin, first = 0, end = rows, lo, hi;
+    memcpy(at, p->start, sizeof at);
+    for (int i = p->n - 2; i >= 0; row /= p->dim[i--].extent)
+        advance(&p->dim[i], row % p->dim[i].extent, &offset, at);
+    advance(d, c, &offset, at);
+    if (s->dim != d->dim)
+        inside(p, s, at, rows, &first, &end);
+    inside(p, d, at, n, &lo, &hi);
+    bool some = others_inside(p, at, s->dim, d->dim) && first < end && lo < hi;
+    if (!some || end - first < rows || hi - lo < n)
+        memset(out, 0, (size_t)(rows * n) * sizeof *out);
+    if (some)
+        transpose(out + first * n + lo, n, p->src + offset + first * s->step + lo * d->step,
+                  end - first, hi - lo, s->step, d->step);
 }
 
 void pack_weight(const Value *v, const float *src, int64_t first, int64_t count, float *out)
 {
     const Packer p = packer_make(v, src);
     const PackDim *s = &p.dim[p.n - 2], *d = &p.dim[p.n - 1];
-    bool by_rows = d->step != 1 && (s->dim != d->dim || d->dim < 0);
     while (count > 0) {
         int64_t row = first / d->extent, c = first % d->extent, n = d->extent - c;
         int64_t rows = count / d->extent, left = s->extent - row % s->extent;
+        n = n < count ? n : count;
         rows = rows < left ? rows : left;
-        if (by_rows && c == 0 && rows > 0) {
-            pack_rows(&p, row, rows, out);
-            n = rows * d->extent;
-        } else {
-            n = n < count ? n : count;
-            pack_run(&p, row, c, n, out);
-        }
-        first += n;
-        out += n;
-        count -= n;
+        if (c > 0 || rows == 0 || (s->dim == d->dim && d->dim >= 0))
+            rows = 1;
+        pack_block(&p, row, rows, c, n, out);
+        first += rows * n;
+        out += rows * n;
+        count -= rows * n;
     }
 }

@@ -260,11 +260,12 @@ static bool read_range(Model *m, const Yaml *y, int64_t *first, int64_t *n)
     }
     if (last < *first)
         return true;
-    if (checked_sub(last, *first, n) && *n < MAX_LAYERS) {
+    if (checked_sub(last, *first, n) && *n < MAX_REPEATS) {
         *n += 1;
         return true;
     }
-    diag_error(m->cx->diags, y->place, "E0422", "'repeat' repeats more than %d times", MAX_LAYERS);
+    diag_error(m->cx->diags, y->place, "E0422", "'repeat' repeats more than %d times",
+               MAX_REPEATS);
     return false;
 }
 

@@ -28,8 +28,8 @@ struct Yaml {
     Yaml **key;                    /* map keys (scalars) */
 };
 
-/* Limits: file 1 MiB, depth 64, scalar 4 KiB, 100 000 nodes. Refuses duplicate keys, merge keys,
- * tabs, several documents, unknown aliases, invalid UTF-8. NULL: reported. */
+/* Within the limits below; refuses duplicate keys, merge keys, tabs, several documents, unknown
+ * aliases, invalid UTF-8. NULL: reported. */
 Yaml *yaml_parse(Cx *cx, const char *file, const char *text, size_t len);
 Yaml *yaml_get(const Yaml *map, const char *key);
 void yaml_quote(Str *s, const char *text);             /* text as a scalar in double quotes */
@@ -37,11 +37,13 @@ void yaml_quote(Str *s, const char *text);             /* text as a scalar in do
 char *fmt_text(Cx *cx, const char *file, const char *text, size_t len);
 
 /* ---- model --------------------------------------------------------------------------------- */
-#define MAX_MODEL_FILE ((size_t)1 << 20)
+#define MAX_MODEL_FILE ((size_t)4 << 20)   /* bytes: 512 for each layer of a printed graph */
 #define MAX_ERRORS 20                  /* of a run; each may search all names for a near one */
 #define MAX_SCALAR 4096                /* bytes */
 #define MAX_NESTING 64                 /* of lists and maps, of layer lists, of an expression */
-#define MAX_LAYERS 65536               /* after expansion */
+#define MAX_LAYERS 8192                /* after expansion */
+#define MAX_REPEATS 65536              /* of one repetition */
+#define MAX_NODES 500000               /* of a file, aliases expanded: 61 for each layer */
 #define MAX_WORK 2000000               /* steps of the expansion: nodes, operands */
 
 typedef struct ModelDefines {          /* -D: "k=v", each replaces a parameter of the model */

@@ -145,6 +145,8 @@ static const char *name_within(Arena *a, const char *word, const char *const *na
 
 void suggest(Cx *cx, const char *word, const char *const *names, int n)
 {
+    if (diags_error_count(cx->diags) > MAX_ERRORS)
+        return;                    /* not shown, and a search costs a pass over all names */
     const char *nearest = str_nearest(cx->temp, word, names, n);
     if (!nearest)
         nearest = name_within(cx->temp, word, names, n);

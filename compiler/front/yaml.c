@@ -12,8 +12,6 @@
 #include <string.h>
 #include <yaml.h>
 
-#define MAX_NODES 100000
-
 /* What an anchor stands for. While its node is still being read, node is NULL. */
 typedef struct Anchor {
     Yaml *node;

@@ -90,41 +90,41 @@ static const char helpers[] =
     "}\n";
 
 /* What all three scalar types share. */
-#define ARITHMETIC(T) \
-    {INS_CONST, T, 1, "$0", "d = c"}, \
-    {INS_ADD, T, 1, "($0 + $1)", "d = a + b"}, \
-    {INS_SUB, T, 1, "($0 - $1)", "d = a - b"}, \
-    {INS_MUL, T, 1, "($0 * $1)", "d = a * b"}, \
-    {INS_DIV, T, 1, "($0 / $1)", "d = a / b"}, \
-    {INS_NEG, T, 1, "(-($0))", "d = -a"}, \
-    {INS_FMA, T, 1, "($0 * $1 + $2)", "d = a * b + c"}, \
-    {INS_SELECT_LT, T, 1, "($0 < $1 ? $2 : $3)", "d = a < b ? x : y"}, \
-    {INS_SELECT_LE, T, 1, "($0 <= $1 ? $2 : $3)", "d = a <= b ? x : y"}, \
-    {INS_SELECT_EQ, T, 1, "($0 == $1 ? $2 : $3)", "d = a == b ? x : y"}, \
-    {INS_SELECT_NE, T, 1, "($0 != $1 ? $2 : $3)", "d = a != b ? x : y"}
+#define ARITHMETIC(suffix) \
+    [INS_CONST] = "$0", \
+    [INS_ADD] = "($0 + $1)", \
+    [INS_SUB] = "($0 - $1)", \
+    [INS_MUL] = "($0 * $1)", \
+    [INS_DIV] = "($0 / $1)", \
+    [INS_NEG] = "(-($0))", \
+    [INS_FMA] = "($0 * $1 + $2)", \
+    [INS_SELECT_LT] = "($0 < $1 ? $2 : $3)", \
+    [INS_SELECT_LE] = "($0 <= $1 ? $2 : $3)", \
+    [INS_SELECT_EQ] = "($0 == $1 ? $2 : $3)", \
+    [INS_SELECT_NE] = "($0 != $1 ? $2 : $3)", \
+    [INS_MIN] = "n2c_min_" suffix "($0, $1)", \
+    [INS_MAX] = "n2c_max_" suffix "($0, $1)", \
+    [INS_MIN_NUM] = "n2c_min_" suffix "($0, $1)", \
+    [INS_MAX_NUM] = "n2c_max_" suffix "($0, $1)"
 
-#define MIN_MAX(T, suffix) \
-    {INS_MIN, T, 1, "n2c_min_" suffix "($0, $1)", "d = min(a, b)"}, \
-    {INS_MAX, T, 1, "n2c_max_" suffix "($0, $1)", "d = max(a, b)"}, \
-    {INS_MIN_NUM, T, 1, "n2c_min_" suffix "($0, $1)", "d = min(a, b)"}, \
-    {INS_MAX_NUM, T, 1, "n2c_max_" suffix "($0, $1)", "d = max(a, b)"}
+static const char *const f32[INS_COUNT] = {
+    ARITHMETIC("f32"),
+    [INS_ABS] = "n2c_abs_f32($0)",
+    [INS_SQRT] = "n2c_sqrt_f32($0)",
+    [INS_ROUND] = "n2c_round_f32($0)",
+    [INS_POW2I] = "n2c_pow2i_f32($0)",
+};
 
-static const Instr instr[] = {
-    ARITHMETIC(TYPE_F32),
-    MIN_MAX(TYPE_F32, "f32"),
-    {INS_ABS, TYPE_F32, 1, "n2c_abs_f32($0)", "d = abs(a)"},
-    {INS_SQRT, TYPE_F32, 1, "n2c_sqrt_f32($0)", "d = sqrt(a)"},
-    {INS_ROUND, TYPE_F32, 1, "n2c_round_f32($0)", "d = round(a)"},
-    {INS_POW2I, TYPE_F32, 1, "n2c_pow2i_f32($0)", "d = pow2i(a)"},
-    ARITHMETIC(TYPE_F64),
-    MIN_MAX(TYPE_F64, "f64"),
-    {INS_ABS, TYPE_F64, 1, "fabs($0)", "d = abs(a)"},
-    {INS_SQRT, TYPE_F64, 1, "sqrt($0)", "d = sqrt(a)"},
-    {INS_ROUND, TYPE_F64, 1, "rint($0)", "d = round(a)"},
-    {INS_POW2I, TYPE_F64, 1, "n2c_pow2i_f64($0)", "d = pow2i(a)"},
-    ARITHMETIC(TYPE_I32),
-    MIN_MAX(TYPE_I32, "i32"),
-    {INS_COUNT, TYPE_F32, 0, NULL, NULL},
+static const char *const f64[INS_COUNT] = {
+    ARITHMETIC("f64"),
+    [INS_ABS] = "fabs($0)",
+    [INS_SQRT] = "sqrt($0)",
+    [INS_ROUND] = "rint($0)",
+    [INS_POW2I] = "n2c_pow2i_f64($0)",
+};
+
+static const char *const i32[INS_COUNT] = {
+    ARITHMETIC("i32"),
 };
 
 const Row row_scalar = {
@@ -132,7 +132,6 @@ const Row row_scalar = {
     .summary = "strict C99, one element at a time, any machine",
     .lanes = 1,
     .registers = 16,
-    .has_fma = false,
     .fma_issue = 1,
     .loads = 2,
     .fma_latency = 8,
@@ -140,13 +139,6 @@ const Row row_scalar = {
     .l2_bytes = 512 * 1024,
     .l2_bytes_per_cycle = 16,
     .memory_bytes_per_cycle = 4,
-    .header = "",
-    .condition = "",
-    .attribute = "",
-    .vector_type = "",
-    .cpu = 0,
-    .cpu_name = "",
     .helpers = helpers,
-    .instr = instr,
-    .base = NULL,
+    .scalar = {[TYPE_F32] = f32, [TYPE_F64] = f64, [TYPE_I32] = i32},
 };

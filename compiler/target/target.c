@@ -29,36 +29,28 @@ const Row *row_find(const char *name)
 
 const char *row_format(const Row *r, Ins ins, Type t)
 {
-    for (; r; r = r->base)
-        for (const Instr *i = r->instr; i->format; i++)
-            if (i->ins == ins && i->type == t.scalar && i->lanes == t.lanes)
-                return i->format;
+    for (; r; r = r->base) {
+        bool full = t.scalar == TYPE_F32 && t.lanes == r->lanes;
+        const char *const *format = t.lanes == 1 ? r->scalar[t.scalar] : full ? r->vector : NULL;
+        if (format && format[ins])
+            return format[ins];
+    }
     return NULL;
 }
 
 const char *row_type(const Row *r, Type t)
 {
+    static const char *const scalar[] = {
+        [TYPE_F32] = "float", [TYPE_F64] = "double", [TYPE_I32] = "int32_t"};
     if (t.lanes > 1)
         return t.scalar == TYPE_F32 && t.lanes == r->lanes ? r->vector_type : NULL;
-    switch (t.scalar) {
-    case TYPE_F32: return "float";
-    case TYPE_F64: return "double";
-    case TYPE_I32: return "int32_t";
-    }
-    return NULL;
+    return scalar[t.scalar];
 }
+
+#define INS_NAME(name) #name,
 
 const char *ins_name(Ins ins)
 {
-    static const char *const name[INS_COUNT] = {
-        [INS_LOAD] = "load", [INS_STORE] = "store", [INS_BCAST_LOAD] = "bcast_load",
-        [INS_BCAST] = "bcast", [INS_CONST] = "const", [INS_ADD] = "add", [INS_SUB] = "sub",
-        [INS_MUL] = "mul", [INS_DIV] = "div", [INS_MIN] = "min", [INS_MAX] = "max",
-        [INS_MIN_NUM] = "min_num", [INS_MAX_NUM] = "max_num", [INS_FMA] = "fma",
-        [INS_NEG] = "neg", [INS_ABS] = "abs", [INS_SQRT] = "sqrt", [INS_ROUND] = "round",
-        [INS_POW2I] = "pow2i", [INS_SELECT_LT] = "select_lt", [INS_SELECT_LE] = "select_le",
-        [INS_SELECT_EQ] = "select_eq", [INS_SELECT_NE] = "select_ne",
-        [INS_EXTRACT] = "extract",
-    };
-    return ins < INS_COUNT ? name[ins] : "?";
+    static const char *const name[] = {INSTRUCTIONS(INS_NAME)};
+    return name[ins];
 }

@@ -1,35 +1,29 @@
 /* target: instruction sets as rows of data. A row has numbers (lanes, registers, ports, caches)
- * for the cost model, what its C needs (headers, attribute), and instructions: each with its
- * meaning as loop-IR text and a C format string. No intrinsic is named outside this folder.
+ * for the cost model, what its C needs (helpers, attribute), and for each instruction a C format
+ * string. No intrinsic is named outside this folder.
  */
 #ifndef NET2C_TARGET_H
 #define NET2C_TARGET_H
 
 #include "loop/loop.h"
 
-typedef enum {
-    INS_LOAD,        /* $0 = address            -> vector (unaligned) */
-    INS_STORE,       /* $0 = address, $1 = vector */
-    INS_BCAST_LOAD,  /* $0 = address of a scalar; a row without it uses INS_BCAST */
-    INS_BCAST,       /* $0 = scalar expression */
-    INS_CONST,       /* $0 = C constant, to all lanes */
-    INS_ADD, INS_SUB, INS_MUL, INS_DIV,
-    INS_MIN, INS_MAX,           /* BIN_MIN, BIN_MAX of loop.h, NaN of either operand kept */
-    INS_MIN_NUM, INS_MAX_NUM,   /* the same where $1 is known not to be NaN (a constant): cheaper */
-    INS_FMA,         /* $0 * $1 + $2 */
-    INS_NEG, INS_ABS, INS_SQRT, INS_ROUND, INS_POW2I,
-    INS_SELECT_LT, INS_SELECT_LE, INS_SELECT_EQ, INS_SELECT_NE,   /* $0 cmp $1 ? $2 : $3 */
-    INS_EXTRACT,     /* lane $1 (a literal) of $0 */
-    INS_COUNT
-} Ins;
+/* The instructions; a format has the operands as $0..$3. */
+#define INSTRUCTIONS(I) \
+    I(LOAD)          /* $0 = address            -> vector (unaligned) */ \
+    I(STORE)         /* $0 = address, $1 = vector */ \
+    I(BCAST_LOAD)    /* $0 = address of a scalar; a row without it uses BCAST */ \
+    I(BCAST)         /* $0 = scalar expression */ \
+    I(CONST)         /* $0 = C constant, to all lanes */ \
+    I(ADD) I(SUB) I(MUL) I(DIV) \
+    I(MIN) I(MAX)           /* BIN_MIN, BIN_MAX of loop.h, NaN of either operand kept */ \
+    I(MIN_NUM) I(MAX_NUM)   /* the same where $1 is no NaN (a constant): cheaper */ \
+    I(FMA)           /* $0 * $1 + $2 */ \
+    I(NEG) I(ABS) I(SQRT) I(ROUND) I(POW2I)     /* UnOp of loop.h */ \
+    I(SELECT_LT) I(SELECT_LE) I(SELECT_EQ) I(SELECT_NE)     /* $0 cmp $1 ? $2 : $3 */ \
+    I(EXTRACT)       /* lane $1 (a literal) of $0 */
 
-typedef struct Instr {
-    Ins ins;
-    ScalarType type;
-    int lanes;
-    const char *format;            /* C expression or statement, $0..$3 are the operands */
-    const char *meaning;           /* one loop-IR-like line: "d[l] = fma(a[l], b[l], c[l])" */
-} Instr;
+#define INS_ENUM(name) INS_##name,
+typedef enum { INSTRUCTIONS(INS_ENUM) INS_COUNT } Ins;
 
 typedef struct Row {
     const char *name;              /* as on the command line: "avx512" */
@@ -43,16 +37,16 @@ typedef struct Row {
     int fma_latency;               /* cycles */
     int64_t l1_bytes, l2_bytes;
     double l2_bytes_per_cycle, memory_bytes_per_cycle;
-    /* C text */
-    const char *header;            /* "#include <immintrin.h>\n" or "" */
-    const char *condition;         /* of the preprocessor, for compilers that know it, or "" */
-    const char *attribute;         /* per-function attribute, e.g. target("avx512f,..."), or "" */
-    const char *vector_type;       /* C type of a full f32 vector, or "" */
+    /* C text; NULL: none */
+    const char *condition;         /* of the preprocessor, for compilers that know it */
+    const char *attribute;         /* per-function attribute, e.g. target("avx512f,...") */
+    const char *vector_type;       /* C type of a full f32 vector */
     unsigned cpu;                  /* bits of n2c_cpu_features() that it needs */
-    const char *cpu_name;          /* and their name in C, or "" for none */
-    const char *helpers;           /* static inline helper functions in C, or "" */
-    const Instr *instr;            /* ends with format NULL */
-    const struct Row *base;        /* its helpers and instructions serve too, or NULL */
+    const char *cpu_name;          /* and their name in C */
+    const char *helpers;           /* headers to include, static inline helper functions */
+    const char *const *scalar[TYPE_I32 + 1];   /* formats by Ins, for elements of a ScalarType */
+    const char *const *vector;                 /* and for full f32 vectors */
+    const struct Row *base;        /* its helpers and formats serve too */
 } Row;
 
 extern const Row row_scalar, row_avx512, row_avx2, row_sse4, row_portable;

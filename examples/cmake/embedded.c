@@ -1,7 +1,7 @@
 /* embedded: a network without files and without allocation. The weights are linked into the
  * program, the arena is a static array of exactly the size that the header tells.
  */
-#include "tiny_gen_weights.h"
+#include "tiny_gen.h"
 
 #include <stdio.h>
 

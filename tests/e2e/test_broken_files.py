@@ -2,7 +2,8 @@
 """The command line on every broken file of tests/golden/model and tests/golden/weights.
 
 `net2c compile` prints exactly the messages of the golden file, ends with status 1 and leaves no
-file behind, whole or in parts. A pipe is refused.
+file behind, whole or in parts. A pipe is refused, and weights that are cut off while they are read
+are an error like any other.
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
 import os
@@ -78,6 +79,30 @@ def check_pipe():
                f"a pipe: status {status} {messages.decode()}")
 
 
+def check_cut():
+    """Weights that someone cuts off while they are packed: an error, nothing left."""
+    (FOLDER / "wide.yaml").write_text("net2c: 1\nname: net\ninputs: {x: {shape: [N, 4000]}}\n"
+                                      "network: [{linear: {out: 4000, path: fc, bias: false}}]\n")
+    header = b'{"fc.weight":{"dtype":"F32","shape":[4000,4000],"data_offsets":[0,64000000]}}   '
+    shutil.rmtree(FOLDER / "out", ignore_errors=True)
+    (FOLDER / "out").mkdir()
+    for _ in range(10):
+        weights = FOLDER / "wide.safetensors"
+        weights.write_bytes(len(header).to_bytes(8, "little") + header)
+        os.truncate(weights, 8 + len(header) + 64000000)
+        process = subprocess.Popen([NET2C, "compile", "wide.yaml", "-w", weights, "-o", "out/net",
+                                    "--isa=scalar"], cwd=FOLDER, stderr=subprocess.PIPE)
+        while process.poll() is None and not list((FOLDER / "out").glob("*.tmp")):
+            pass
+        os.truncate(weights, 100)
+        messages = process.communicate()[1]
+        if process.returncode:
+            break
+    left = list((FOLDER / "out").iterdir())
+    expect(process.returncode == 5 and b"cut off while it was read" in messages and not left,
+           f"cut off while it is read: status {process.returncode}, {left} {messages.decode()}")
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -87,6 +112,7 @@ def main():
     for path in paths:
         check_golden(path)
     check_pipe()
+    check_cut()
     shutil.rmtree(FOLDER)
     print(f"{len(paths)} broken files, {len(failures)} failures")
     sys.exit(1 if failures or len(paths) < 110 else 0)

@@ -264,7 +264,7 @@ check_wrong_calls() {
     local good="MODEL tiny.yaml WEIGHTS tiny.safetensors"
     wrong no_model "MODEL and a file are missing" "WEIGHTS tiny.safetensors"
     wrong no_weights "WEIGHTS and a file are missing" "MODEL tiny.yaml"
-    wrong weights_as "WEIGHTS_AS is file or incbin, not 'text'" "$good WEIGHTS_AS text"
+    wrong weights_as "WEIGHTS_AS is file, incbin or array, not 'text'" "$good WEIGHTS_AS text"
     wrong word "not understood: ISAS;scalar" "$good ISAS scalar"
     wrong empty "without a value: ISA" "$good ISA"
     project not_made <<'END'

@@ -153,6 +153,31 @@ status 2 fmt --in-place -
 status 1 fmt "$folder/nowhere.yaml"
 status 0 fmt "$folder/wrong.yaml"         # what it says may be wrong, not how
 
+# ---- info
+status 0 info models/alexnet.yaml
+prints "^conv1  *conv  *\[N, 96, 55, 55\]  *34944  *105415200  *1161600  *139776$"
+prints "^total  *60965224  *724406816 "
+prints "^arena  *[0-9]* bytes"
+status 0 info $model --json
+judge 'sum(l["parameters"] for l in root["layers"]) == root["parameters"] == 898554'
+judge 'root["weight_bytes"] == 4 * root["parameters"] <= root["blob_bytes"]'
+judge 'root["layers"][0]["shape"] == ["N", 12, 55, 55]'
+judge 'root["layers"][0]["activation_bytes"] == 4 * 12 * 55 * 55'
+judge 'root["isa"] == ["avx512", "avx2", "portable"]'
+cp "$folder/out" "$folder/info.json"
+status 0 compile $model -w "$w" -o "$folder/gen/net" -q
+holds grep -q "\"arena_bytes\": $(python3 -c '
+import json, sys
+print(json.load(open(sys.argv[1]))["arena_bytes"])' "$folder/info.json")\b" "$folder/gen/net.json"
+status 0 info $model --json --isa=scalar
+judge 'root["isa"] == ["scalar"]'
+status 0 info $model --dot
+prints '^  "conv1" -> "relu1";$'
+holds [ "$(grep -c -- '->' "$folder/out")" = 24 ]
+if command -v dot >/dev/null; then
+    holds dot -Tsvg -o "$folder/graph.svg" "$folder/out"
+fi
+
 : >"$folder/err"
 holds [ -z "$(ls -A "$TMPDIR")" ]
 echo "verbs: $checks checks, $failures failures"

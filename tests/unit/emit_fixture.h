@@ -36,6 +36,18 @@ static inline CcModule *compile_c(Cx *cx, const char *text)
     return m;
 }
 
+static inline bool blob_write(Cx *cx, const char *path, const Module *m, uint64_t model_hash,
+                              const BlobSource *source)
+{
+    OutFile *file = out_open(cx, path);
+    if (!file)
+        return false;
+    if (blob_write_to(cx, file, m, model_hash, source))
+        return out_commit(file);
+    out_discard(file);
+    return false;
+}
+
 /* Does this machine run the row? Says so if not: a skipped test must be seen. */
 static inline bool row_runs(const Row *row)
 {

@@ -260,7 +260,8 @@ static void net_open(Net *n, const char *base)
     EmitFiles files;
     n->cx = cx_new();
     assert_non_null(mkdtemp(folder));
-    const EmitOptions options = {base, "--test */ \xff", "0.0", SCALAR_ROW, 1};
+    const EmitOptions options = {base, "--test */ \xff", "0.0", SCALAR_ROW, 1, WEIGHTS_FILE,
+                                 NULL};
     Module *m = module_parse(n->cx, "net", NET);
     if (!m || !emit_c_files(n->cx, m, &options, &files))
         print_diags(n->cx);
@@ -408,7 +409,7 @@ static void test_bad_base_name(void **state)
     Cx *cx = cx_new();
     EmitFiles files;
     Module *m = module_parse(cx, "net", NET);
-    const EmitOptions options = {"a\"b", "", "0.0", SCALAR_ROW, 1};
+    const EmitOptions options = {"a\"b", "", "0.0", SCALAR_ROW, 1, WEIGHTS_FILE, NULL};
     assert_false(emit_c_files(cx, m, &options, &files));
     assert_string_equal(diags_get(cx->diags, 0)->code, "E0115");
     cx_delete(cx);

@@ -50,7 +50,7 @@ static void test_several_errors(void **state)
 
 static void test_errors_are_capped(void **state)
 {
-    assert_null(parse(*state, HEAD "network:\n  - repeat: {i: 1..60000}\n    layers: [relu]\n"
+    assert_null(parse(*state, HEAD "network:\n  - repeat: {i: 1..8000}\n    layers: [relu]\n"
                               "  - repeat: {i: 1..2}\n"
                               "    layers: [$a, $b, $c, $d, $e, $f, $g, $h, $i, $j, $k, $l,\n"
                               "             $m, $n, $o, $p, $q, $r, $s, $t, $u, $v, $w, $x]\n"));
@@ -98,10 +98,67 @@ static void test_layer_limit(void **state)
     assert_null(verdict(arena_printf(cx->perm, text, MAX_LAYERS - 2)));
     assert_null(verdict(arena_printf(cx->perm, text, MAX_LAYERS - 1)));
     assert_string_equal(verdict(arena_printf(cx->perm, text, MAX_LAYERS)), "E0422");
+}
+
+static void test_repeat_limit(void **state)
+{
+    Cx *cx = *state;
     static const char none[] = HEAD "network:\n  - repeat: {i: 1..%d}\n    layers: []\n  - relu\n";
-    assert_null(verdict(arena_printf(cx->perm, none, MAX_LAYERS - 1)));
-    assert_null(verdict(arena_printf(cx->perm, none, MAX_LAYERS)));
-    assert_string_equal(verdict(arena_printf(cx->perm, none, MAX_LAYERS + 1)), "E0422");
+    assert_null(verdict(arena_printf(cx->perm, none, MAX_REPEATS - 1)));
+    assert_null(verdict(arena_printf(cx->perm, none, MAX_REPEATS)));
+    assert_string_equal(verdict(arena_printf(cx->perm, none, MAX_REPEATS + 1)), "E0422");
+}
+
+/* The largest graph, of the layers with most to say, reads back. */
+static void test_largest_graph_reads_back(void **state)
+{
+    Cx *cx = *state;
+    const Graph *g = parse(cx, arena_printf(
+        cx->perm, "net2c: 1\nname: t\ninputs: {x: {shape: [N, 4, 8, 8]}}\nnetwork:\n"
+        "  - repeat: {i: 1..%d}\n    layers: [{conv: {out: 4, kernel: [3, 3], pad: 1, group: g1,"
+        " layout: 'c16 pad 1,1,1,1', algo: direct, schedule: 's', weights: {weight: w, bias: b}}}]"
+        "\n", MAX_LAYERS));
+    assert_non_null(g);
+    assert_int_equal(g->n_nodes, MAX_LAYERS);
+    const char *text = graph_text(cx->perm, g);
+    const Graph *again = parse(cx, text);
+    assert_non_null(again);
+    assert_string_equal(graph_text(cx->perm, again), text);
+}
+
+/* Dimensions, elements, ranks and inputs of one layer, one below, at and one above the limit. */
+static void test_shape_limits(void **state)
+{
+    static const struct {
+        const char *format, *good[2], *bad, *code;
+    } limits[] = {
+        {"inputs: {x: {shape: [N, %s]}}\nnetwork: [relu]\n", {"16777215", "16777216"}, "16777217",
+         "E0408"},
+        {"inputs: {x: {shape: [N, %s]}}\nnetwork: [relu]\n", {"1, 1, 1, 1", "1, 1, 1, 1, 1"},
+         "1, 1, 1, 1, 1, 1", "E0408"},
+        {"inputs: {x: {shape: [N, %s]}}\nnetwork: [relu]\n", {"16777215, 128", "16777216, 128"},
+         "16777216, 129", "E0422"},
+        {"inputs: {x: {shape: [N, 1, 1, 1]}}\nnetwork: [{conv: {out: %s, kernel: 1}}]\n",
+         {"16777215", "16777216"}, "16777217", "E0601"},
+        {"inputs: {x: {shape: [N, 1, 128, 1]}}\nnetwork: [{conv: {kernel: 1, %s}}]\n",
+         {"out: 16777215", "out: 16777216"}, "out: 16777216, pad: [0, 0, 1, 0]", "E0605"},
+        {"inputs: {x: {shape: [N, 1]}}\nnetwork: [{add: {from: [x, x, x, x, x, x, x, x, x, x, x, "
+         "x, x, x, %s]}}]\n", {"x", "x, x"}, "x, x, x", "E0414"},
+        {"inputs: {x: {shape: [N, 1]}}\nblocks: {b: {inputs: [a, b, c, d, e, f, g, h, i, j, k, l, "
+         "m, n, %s], layers: [{relu: {from: $a}}]}}\nnetwork: [{relu: {from: x}}]\n",
+         {"o", "o, p"}, "o, p, q", "E0435"},
+    };
+    Cx *cx = *state;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        for (int k = 0; k < 3; k++) {
+            const char *value = k < 2 ? limits[i].good[k] : limits[i].bad;
+            const char *body = arena_printf(cx->perm, "net2c: 1\nname: t\n%s", limits[i].format);
+            const char *mark = strstr(body, "%s");
+            const char *code = verdict(arena_printf(cx->perm, "%.*s%s%s", (int)(mark - body), body,
+                                                    value, mark + 2));
+            if (k < 2 ? code != NULL : !str_eq(code, limits[i].code))
+                fail_msg("limit %zu, '%s': %s", i, value, code ? code : "good");
+        }
 }
 
 /* n blocks inside each other; the network's own list is the first level. */
@@ -282,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_several_errors), TEST(test_errors_are_capped), TEST(test_chain),
+        TEST(test_repeat_limit),   TEST(test_shape_limits),      TEST(test_largest_graph_reads_back),
         TEST(test_layer_limit),    TEST(test_nesting_limit),     TEST(test_scalar_limit),
         TEST(test_work_limit),     TEST(test_alexnet),           TEST(test_defines),
         TEST(test_samples),        TEST(test_manual),

@@ -9,6 +9,12 @@
 
 enum { CASES = 800 };          /* a multiple of every number of lanes */
 
+typedef struct Instr {
+    Ins ins;
+    ScalarType type;
+    int lanes;
+    const char *format;
+} Instr;
 
 static double operand(Ins ins, int k, int i)
 {
@@ -103,10 +109,11 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
     Type t = {in->type, in->lanes};
     str_printf(c, "void ins%d(const %s *p0, const %s *p1, const %s *p2, const %s *p3, %s *out);\n",
                number, type, type, type, type, type);
-    str_printf(c, "%s%s%s void ins%d(const %s *p0, const %s *p1, const %s *p2, const %s *p3, "
+    const char *attribute = row->attribute
+        ? arena_printf(cx->temp, "__attribute__((%s))", row->attribute) : "";
+    str_printf(c, "%s void ins%d(const %s *p0, const %s *p1, const %s *p2, const %s *p3, "
                "%s *out)\n{\n    for (int i = 0; i < %d; i += %d) {\n        (void)p0; (void)p1;"
-               " (void)p2; (void)p3;\n", *row->attribute ? "__attribute__((" : "", row->attribute,
-               *row->attribute ? "))" : "", number, type, type, type, type, type, CASES,
+               " (void)p2; (void)p3;\n", attribute, number, type, type, type, type, type, CASES,
                in->lanes);
     bool memory = in->ins == INS_LOAD || in->ins == INS_STORE || in->ins == INS_BCAST_LOAD;
     for (int k = 0; k < 4; k++) {
@@ -142,8 +149,7 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
 static void check_f32(const Row *row, const Instr *in, void *function)
 {
     static float v[4][CASES], out[CASES];
-    bool fused = row_format(row, in->ins, (Type){in->type, in->lanes}) == in->format
-                 && row->has_fma;
+    bool fused = row->has_fma;
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < CASES; i++)
             v[k][i] = (float)operand_of(TYPE_F32, in->ins, k, i);
@@ -196,40 +202,40 @@ static void check_i32(const Instr *in, void *function)
     }
 }
 
-/* A row may override what its base has. */
-static bool is_used(const Row *row, const Instr *in)
+/* All that the row says, itself or by its base; returns how many. */
+static int instructions(const Row *row, Instr out[4 * INS_COUNT])
 {
-    return row_format(row, in->ins, (Type){in->type, in->lanes}) == in->format;
+    const Type type[] = {{TYPE_F32, 1}, {TYPE_F64, 1}, {TYPE_I32, 1}, {TYPE_F32, row->lanes}};
+    int n = 0, types = row->lanes > 1 ? 4 : 3;
+    for (int t = 0; t < types; t++)
+        for (int i = 0; i < INS_COUNT; i++) {
+            const char *format = row_format(row, (Ins)i, type[t]);
+            if (format)
+                out[n++] = (Instr){(Ins)i, type[t].scalar, type[t].lanes, format};
+        }
+    return n;
 }
 
 static void check_row(const Row *row)
 {
     Cx *cx = cx_new();
     if (row_runs(row)) {
+        Instr in[4 * INS_COUNT];
+        int n = instructions(row, in);
         Str c = str_new(cx->temp);
-        int n = 0;
         emit_c_prelude(&c, row, TYPE_F64);
-        for (const Row *r = row; r; r = r->base)
-            for (const Instr *in = r->instr; in->format; in++)
-                if (is_used(row, in))
-                    add_function(cx, &c, row, in, n++);
+        for (int i = 0; i < n; i++)
+            add_function(cx, &c, row, &in[i], i);
         CcModule *m = compile_c(cx, c.data);
         assert_non_null(m);
-        n = 0;
-        for (const Row *r = row; r; r = r->base) {
-            for (const Instr *in = r->instr; in->format; in++) {
-                char name[20];
-                if (!is_used(row, in))
-                    continue;
-                snprintf(name, sizeof name, "ins%d", n++);
-                void *f = cc_symbol(cx, m, name);
-                if (in->type == TYPE_F32)
-                    check_f32(row, in, f);
-                else if (in->type == TYPE_F64)
-                    check_f64(in, f);
-                else
-                    check_i32(in, f);
-            }
+        for (int i = 0; i < n; i++) {
+            void *f = cc_symbol(cx, m, arena_printf(cx->temp, "ins%d", i));
+            if (in[i].type == TYPE_F32)
+                check_f32(row, &in[i], f);
+            else if (in[i].type == TYPE_F64)
+                check_f64(&in[i], f);
+            else
+                check_i32(&in[i], f);
         }
         cc_unload(m);
     }

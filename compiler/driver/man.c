@@ -1,0 +1,146 @@
+/* man: the manual page net2c(1) and completion of command lines, made of options.def.
+ *
+ *     net2c man | man -l -             source <(net2c completion bash)
+ *
+ * contract: whatever can be typed comes from the table; only what a page says about models, files
+ * and examples is text of its own.
+ */
+#include "driver/driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct VerbLine {
+    const char *name, *arguments, *summary;
+} VerbLine;
+
+typedef struct OptionLine {
+    const char *name;
+    char letter;
+    const char *value;
+    unsigned verbs, needed;
+    const char *help;
+} OptionLine;
+
+static const VerbLine verbs[] = {
+#define VERB(id, name, function, arguments, minimum, maximum, summary) {name, arguments, summary},
+#include "driver/options.def"
+};
+
+#define IN(id) (1u << VERB_##id)
+static const OptionLine options[] = {
+#define OPTION(id, name, letter, kind, value, verbs, needed, help) \
+    {name, letter, value, verbs, needed, help},
+#include "driver/options.def"
+};
+
+static const struct {
+    int number;
+    const char *meaning;
+} statuses[] = {
+#define STATUS(id, number, meaning) {number, meaning},
+#include "driver/options.def"
+};
+
+/* Text of one roff line: hyphens that can be copied, no accidental request. */
+static void print_roff(const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", stdout);
+    for (; *text; text++) {
+        if (*text == '-' || *text == '\\')
+            putchar('\\');
+        putchar(*text == '\\' ? 'e' : *text);
+    }
+}
+
+static void print_option(const OptionLine *o)
+{
+    printf(".TP\n");
+    if (o->letter)
+        printf("\\fB\\-%c\\fP, ", o->letter);
+    printf("\\fB\\-\\-");
+    print_roff(o->name);
+    printf("\\fP%s\\fI", *o->value ? "=" : "");
+    print_roff(o->value);
+    printf("\\fP\n");
+    print_roff(o->help);
+    printf(".\n");
+    if (o->verbs == ~0u)
+        return;
+    const char *separator = "For \\fB";
+    for (int v = 0; v < VERB_COUNT; v++)
+        if (o->verbs >> v & 1) {
+            printf("%s%s\\fP", separator, verbs[v].name);
+            separator = ", \\fB";
+        }
+    printf(".\n");
+}
+
+static void print_verb(int v)
+{
+    printf(".TP\n\\fB%s\\fP \\fI%s\\fP", verbs[v].name, verbs[v].arguments);
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (options[i].needed >> v & 1)
+            printf(" \\fB\\-%c\\fP \\fI%s\\fP", options[i].letter, options[i].value);
+    printf("\n");
+    print_roff(verbs[v].summary);
+    printf(".\n");
+}
+
+int cmd_man(Cx *cx, const Options *o)
+{
+    (void)cx;
+    (void)o;
+    printf(".TH NET2C 1 \"\" \"net2c " NET2C_VERSION "\"\n"
+           ".SH NAME\nnet2c \\- compile a neural network to C\n"
+           ".SH SYNOPSIS\n.B net2c\n.I VERB\n[\\fIoption\\fP...] [\\fIFILE\\fP]\n"
+           ".SH DESCRIPTION\nA \\fIMODEL\\fP is a YAML description of a network; \\fB\\-\\fP is "
+           "standard input.\nResults go to standard output, messages to standard error.\n"
+           ".SH VERBS\n");
+    for (int v = 0; v < VERB_COUNT; v++)
+        print_verb(v);
+    printf(".SH OPTIONS\nAn option's value follows \\(oq=\\(cq or is the next word; "
+           "\\fB\\-\\-\\fP ends the options.\nDefaults stand in parentheses.\n");
+    for (int i = 0; i < OPT_COUNT; i++)
+        print_option(&options[i]);
+    printf(".SH FILES\n\\fBcompile \\-o\\fP \\fIDIR/NAME\\fP writes\n"
+           ".TP\n\\fINAME\\fP.c, \\fINAME\\fP.h\nthe network; the header is its manual\n"
+           ".TP\n\\fINAME\\fP.n2w\nthe weights in the order in which the code reads them\n"
+           ".TP\n\\fINAME\\fP.json\nlayers, sizes and memory, for other programs\n"
+           ".SH ENVIRONMENT\n.TP\n.B CC\nthe C compiler that run, verify and bench call\n"
+           ".TP\n.B NO_COLOR\nif not empty: messages without colours\n"
+           ".SH EXIT STATUS\n");
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        printf(".TP\n%d\n%s\n", statuses[i].number, statuses[i].meaning);
+    printf(".SH EXAMPLES\n.EX\n"
+           "net2c weights init net.yaml \\-o net.safetensors\n"
+           "net2c compile net.yaml \\-w net.safetensors \\-o out/net\n"
+           "net2c verify net.yaml \\-w net.safetensors\n"
+           "net2c run net.yaml \\-w net.safetensors \\-i photo.jpg \\-\\-top 5\n.EE\n");
+    return STATUS_OK;
+}
+
+/* Words after a whole verb are its options; else verbs; what matches neither is a file. */
+int cmd_completion(Cx *cx, const Options *o)
+{
+    static const char *const shells[] = {"bash"};
+    if (!str_eq(o->argument[0], shells[0])) {
+        usage_unknown(cx, "shell", o->argument[0], shells, 1);
+        return STATUS_USAGE;
+    }
+    printf("_net2c() {\n    local words\n    case \"${COMP_WORDS[*]:1:COMP_CWORD}\" in\n");
+    for (int v = 0; v < VERB_COUNT; v++) {
+        printf("    '%s '*) words='", verbs[v].name);
+        for (int i = 0; i < OPT_COUNT; i++)
+            if (options[i].verbs >> v & 1)
+                printf(" --%s", options[i].name);
+        printf("' ;;\n");
+    }
+    printf("    *) words='");
+    for (int v = 0; v < VERB_COUNT; v++)
+        printf(" %s", verbs[v].name);
+    printf("' ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$2\"))\n}\n"
+           "complete -o default -F _net2c net2c\n");
+    return STATUS_OK;
+}
