@@ -61,7 +61,7 @@ static const char *best_algo(PassCx *pc, const Node *n)
 PassResult use_winograd(PassCx *pc, Graph *g)
 {
     PassResult result = PASS_UNCHANGED;
-    for (int i = 0; i < g->n_nodes; i++) {
+    for (int i = 0; i < g->n_nodes && !pc->strict; i++) {
         Node *n = g->nodes[i];
         if (!n->op->nest_by || n->algo)
             continue;
