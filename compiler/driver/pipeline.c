@@ -126,11 +126,21 @@ static void chosen_passes(Pipeline *p, const Options *o)
     }
 }
 
+static bool find_strict(Cx *cx, const Options *o)
+{
+    static const char *const kinds[] = {"default", "strict"};
+    const char *math = option_text(o, OPT_MATH, "default");
+    if (!str_eq(math, "strict") && !str_eq(math, "default"))
+        usage_unknown(cx, "kind of --math", math, kinds, 2);
+    return str_eq(math, "strict");
+}
+
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
     find_rows(p, o);
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
+    p->pass_cx.strict = find_strict(cx, o);
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
     check_disabled(cx, o);
     p->run.disabled = o->value[OPT_DISABLE_PASS];

@@ -204,6 +204,8 @@ static void emit_comment(EmitC *e)
                                               buffer_text(e->a, k->buffer[i])));
     if (k->macs > 0)
         c_comment(e->out, " * ", arena_printf(e->a, "%" PRId64 " multiply-adds", k->macs));
+    if (k->algo)
+        c_comment(e->out, " * ", arena_printf(e->a, "algorithm: %s", k->algo));
     if (k->schedule && *k->schedule)
         c_comment(e->out, " * ", arena_printf(e->a, "schedule: %s", k->schedule));
     if (k->why && *k->why)

@@ -302,12 +302,15 @@ static void parse_params(Parser *p, Kernel *k)
     }
 }
 
-/* schedule "..."; why "..."; cost macs 1 flops 2; each at most once, before the statements */
+/* algo "..."; schedule "..."; why "..."; cost macs 1 flops 2; each at most once, before the
+ * statements */
 static void parse_attributes(Parser *p, Kernel *k)
 {
     for (;;) {
         bool text = p->ahead.kind == TOKEN_STRING;
-        if (text && !k->schedule && accept(p, "schedule")) {
+        if (text && !k->algo && accept(p, "algo")) {
+            k->algo = parse_string(p);
+        } else if (text && !k->schedule && accept(p, "schedule")) {
             k->schedule = parse_string(p);
         } else if (text && !k->why && accept(p, "why")) {
             k->why = parse_string(p);

@@ -386,6 +386,7 @@ static void print_kernel(Printer *p, const Kernel *k)
     Str *s = &p->s;
 
     print_head(s, k);
+    print_attribute(s, "algo", k->algo);
     print_attribute(s, "schedule", k->schedule);
     print_attribute(s, "why", k->why);
     if (k->macs != 0 || k->flops != 0)

@@ -227,6 +227,8 @@ static void group_labels(GroupCx *gc)
             k->flops = INT64_MAX;
         if (!k->schedule)
             k->schedule = g->node[i]->schedule;
+        if (g->node[i]->algo && !str_eq(g->node[i]->algo, "direct"))
+            k->algo = g->node[i]->algo;
     }
 }
 

@@ -8,8 +8,9 @@
  * The matrices are those of Toom and Cook's evaluation and interpolation at a - 1 points and
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
  * and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 3). The points are few
- * small powers of two, which keep the error small (Barabasz and others, Error Analysis and Improving
- * the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in double.
+ * small powers of two, which keep the error small (Barabasz and others, Error Analysis and
+ * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in
+ * double.
  *
  * contract: the nests stand in frames: all tiles of x become v; then, block of output channels by
  * block, the products become mm and mm becomes y, so that mm is small. What infinity or NaN meets

@@ -16,6 +16,7 @@ typedef struct PassCx {
     Arena *arena;             /* for what stays in the IR */
     const Row *row;
     bool remarks;             /* the user wants them */
+    bool strict;              /* no algorithm whose results differ from the definition's */
 } PassCx;
 
 typedef PassResult (*GraphPass)(PassCx *, Graph *);

@@ -66,7 +66,7 @@ typedef struct Nest {
     int n_steps;
     Cond cond[MAX_COND];               /* guard of the update */
     int n_cond;
-    Cond limit[MAX_COND];              /* which elements there are at all: guard of all statements */
+    Cond limit[MAX_COND];              /* guard of all: which elements there are */
     int n_limit;
     int stage_at;                      /* position in loop[] where the tile in registers begins */
     bool scatter;                      /* the finished tile is stored element by element */

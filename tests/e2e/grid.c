@@ -35,6 +35,7 @@ static bool run_net(const Options *o, const Net *net)
     argv[n++] = net->model_path;
     argv[n++] = "-w";
     argv[n++] = net->weights_path;
+    argv[n++] = "--math=strict";
     for (int i = 0; i < net->n_files && n < MAX_ARGS - 64; i++) {
         argv[n++] = net->file[i].is_output ? "-o" : "-i";
         argv[n++] = net->file[i].argument;

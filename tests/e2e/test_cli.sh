@@ -147,7 +147,7 @@ status 1 "not a sound JPEG" run $model -w "$w" -i "$folder/table.jpg" --top 1
 # ---- verify, bench, info, opt
 status 0 "" verify $model -w "$w" --isa=scalar; prints "^conv1+relu1 .* ok$"
 status 3 "" verify $model -w "$w" --isa=scalar --tolerance=1e-12; prints "FAIL"
-status 0 "" verify $model -w "$w" --isa=scalar --json; json layers tolerance
+status 0 "" verify $model -w "$w" --isa=scalar --json; json layers samples
 # cancellation is no error: differences are judged by the size of what they take from each other
 cat >"$folder/sub.yaml" <<'END'
 net2c: 1

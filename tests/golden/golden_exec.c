@@ -133,9 +133,31 @@ static bool kernel_run(const Golden *g, const Kernel *k, Results *out)
     return true;
 }
 
+/* A made weight as the compiler computes it, from tensors filled by their names. */
+static const void *weight_made(const Golden *g, const Value *v)
+{
+    const void *from[MAX_SOURCES] = {NULL};
+    const Kernel *k = v->make;
+    for (int i = 0, n = 0; i < k->n_buffers; i++)
+        if (k->buffer[i]->kind == BUF_WEIGHT) {
+            from[n] = buffer_filled(g, v->made_from[n], k->buffer[i]);
+            n++;
+        }
+    float *made = NEW_ARRAY(g->cx->perm, float, logical_count(&v->shape));
+    float *out = memory_of(g, &v->shape);
+    int64_t index[MAX_DIMS], n = logical_count(&v->shape);
+    if (!value_make(g->cx, v, from, made))
+        return out;
+    index_start(&v->shape, index);
+    for (int64_t i = 0; i < n; i++, index_step(&v->shape, index))
+        out[element_place(&v->shape, index)] = made[i];
+    return out;
+}
+
 static const void *weight_data(void *user, const Value *v)
 {
-    return buffer_filled(user, v->key ? v->key : v->name, &v->shape);
+    return v->make ? weight_made(user, v)
+                   : buffer_filled(user, v->key ? v->key : v->name, &v->shape);
 }
 
 /* Until prepack has run, a kernel may read a weight in another layout than its value has: that

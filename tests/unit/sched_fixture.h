@@ -20,7 +20,7 @@ static inline Kernel *kernel_read(Cx *cx, const char *text)
 /* Every kernel pass in the pipeline's order; false: one of them has reported. */
 static inline bool pipeline_run(Cx *cx, const Row *row, Kernel *k)
 {
-    PassCx pc = {cx, cx->perm, row, false};
+    PassCx pc = {.cx = cx, .arena = cx->perm, .row = row};
     for (int i = 0; i < pass_count(); i++)
         if (pass_at(i)->level == LEVEL_KERNEL && !pass_run_kernel(&pc, NULL, pass_at(i), k))
             return false;

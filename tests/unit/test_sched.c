@@ -120,7 +120,6 @@ static void test_bodies_that_are_no_nests(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "kernel k(in x: f32[4], out y: f32[4]) { for i < 4 { y[i] = x[i]; y[i] = y[i]; } }",
         "kernel k(in x: f32[4], out y: f32[4]) { for i < 4 { let t: f32 = x[i]; y[i] = t; } }",
         "kernel k(in x: f32[4], out y: f32[4]) { unroll i < 4 { y[i] = x[i]; } }",
         "kernel k(in x: f32[4], out y: f32[4]) { let t: f32 = x[0]; for i < 4 { y[i] = t; } }",

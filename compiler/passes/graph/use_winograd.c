@@ -18,9 +18,16 @@
 #define LARGEST_TILE 4
 #define GAIN 1.2                       /* what the estimate must promise */
 
+static double cycles(const Row *row, double multiply_adds, double weights)
+{
+    double arithmetic = multiply_adds / (row->lanes * row->fma_issue);
+    double bytes = weights * (double)sizeof(float) / row->memory_bytes_per_cycle;
+    return arithmetic > bytes ? arithmetic : bytes;
+}
+
 static double direct_cycles(const Node *n, const Row *row)
 {
-    return (double)n->op->cost(n).macs / (row->lanes * row->fma_issue);
+    return cycles(row, (double)n->op->cost(n).macs, (double)shape_count(&n->param[0].shape));
 }
 
 static double winograd_cycles(const Node *n, const Row *row, int64_t m)
@@ -32,9 +39,7 @@ static double winograd_cycles(const Node *n, const Row *row, int64_t m)
     double tiles = (double)((w.out[0] + m - 1) / m * ((w.out[1] + m - 1) / m));
     double products = points * tiles * out * in / groups;
     double transforms = tiles * (in * 2 * points * alpha + out * side * alpha * (alpha + side));
-    double arithmetic = (products + transforms) / (row->lanes * row->fma_issue);
-    double bytes = points * out * in / groups * sizeof(float) / row->memory_bytes_per_cycle;
-    return arithmetic > bytes ? arithmetic : bytes;
+    return cycles(row, products + transforms, points * out * in / groups);
 }
 
 /* The label of the cheapest tile, or NULL. */
@@ -56,7 +61,7 @@ static const char *best_algo(PassCx *pc, const Node *n)
 PassResult use_winograd(PassCx *pc, Graph *g)
 {
     PassResult result = PASS_UNCHANGED;
-    for (int i = 0; i < g->n_nodes; i++) {
+    for (int i = 0; i < g->n_nodes && !pc->strict; i++) {
         Node *n = g->nodes[i];
         if (!n->op->nest_by || n->algo)
             continue;
