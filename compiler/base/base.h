@@ -9,6 +9,7 @@
 #define NET2C_BASE_H
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,6 +76,8 @@ typedef struct Cx {
     Diags *diags;
     jmp_buf out_of_memory;
     struct OutFile *open_files;   /* not yet committed: cx_delete discards them */
+    struct TempFolder *folders;   /* cx_delete removes them */
+    volatile sig_atomic_t child;  /* the process group that works for us; 0: none */
 } Cx;
 
 /* if (cx_guard(cx)) { out of memory: report it, cx_delete, leave } */
@@ -82,6 +85,8 @@ typedef struct Cx {
 
 Cx *cx_new(void);          /* NULL when out of memory */
 void cx_delete(Cx *cx);
+/* For the handler of a signal that ends the program: no child and no temporary file stays. */
+void cx_interrupt(const Cx *cx);
 
 /* ---- strings ---------------------------------------------------------------------------- */
 typedef struct Str {       /* a growing string in an arena; data is always 0-terminated */
@@ -145,6 +150,19 @@ const char *out_written(OutFile *f);
 bool out_commit(OutFile *f);      /* false: reported, target untouched, temp removed */
 void out_discard(OutFile *f);
 bool file_write(Cx *cx, const char *path, const void *data, size_t n);   /* all of the above */
+
+void out_unlink_all(const Cx *cx);   /* the temporary files, for cx_interrupt */
+
+/* A private folder below TMPDIR. names: of the files that may lie in it, NULL behind the last. */
+typedef struct TempFolder {
+    Cx *cx;
+    struct TempFolder *next;
+    const char *path;
+    const char *const *names;
+} TempFolder;
+
+TempFolder *folder_make(Cx *cx, const char *const *names);         /* NULL: reported */
+void folder_remove(TempFolder *f);
 
 /* ---- checked arithmetic: false on overflow or negative result where unsigned --------------- */
 bool checked_add(int64_t a, int64_t b, int64_t *out);

@@ -35,6 +35,8 @@ void cx_delete(Cx *cx)
         return;
     while (cx->open_files != NULL)
         out_discard(cx->open_files);
+    while (cx->folders != NULL)
+        folder_remove(cx->folders);
     arena_delete(cx->temp);
     arena_delete(cx->perm);
     free(cx);

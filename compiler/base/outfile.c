@@ -195,6 +195,13 @@ void out_discard(OutFile *f)
         unlink(f->temp);
 }
 
+void out_unlink_all(const Cx *cx)
+{
+    for (const OutFile *f = cx->open_files; f != NULL; f = f->next)
+        if (f->temp != NULL)
+            unlink(f->temp);
+}
+
 bool file_write(Cx *cx, const char *path, const void *data, size_t n)
 {
     OutFile *f = out_open(cx, path);

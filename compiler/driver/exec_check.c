@@ -60,7 +60,7 @@ static void *pack(Arena *a, const Buffer *b, const float *logical)
 
 static void note_function(void *user, const Expr *e)
 {
-    if (e->kind == EXPR_UN && (e->op == UN_EXP || e->op == UN_POW_NEG_QUARTERS))
+    if (e->kind == EXPR_UN && e->op > UN_POW2I)
         *(bool *)user = true;
 }
 

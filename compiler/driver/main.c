@@ -54,16 +54,37 @@ static void leave_mapped_file(int signal)
     longjmp(running->out_of_memory, 1);
 }
 
+/* What ends this program still ends it, but nothing stays behind. */
+static void clean_up(int signal)
+{
+    cx_interrupt(running);
+    raise(signal);
+}
+
+/* The second time the handler is gone: a program that is slow to clean up can be ended too. */
+static void catch_ends(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction clean = {.sa_handler = clean_up,
+                                    .sa_flags = (int)(SA_NODEFER | SA_RESETHAND)};
+    struct sigaction old;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(ends[i], &clean, NULL);
+}
+
 int main(int argc, char **argv)
 {
     Cx *cx = cx_new();
     volatile int status = STATUS_ENVIRONMENT;
     const struct sigaction leave = {.sa_handler = leave_mapped_file, .sa_flags = SA_NODEFER};
     running = cx;
-    if (!cx || cx_guard(cx) || sigaction(SIGBUS, &leave, NULL) != 0)
+    if (!cx || cx_guard(cx) || sigaction(SIGBUS, &leave, NULL) != 0) {
         fprintf(stderr, "error: %s\n", failure);
-    else
+    } else {
+        catch_ends();
         status = run(cx, argc, argv);
+    }
     cx_delete(cx);
     return status;
 }

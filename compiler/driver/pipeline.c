@@ -299,13 +299,16 @@ static void disable_optional(Pipeline *p)
 }
 
 /* The expression with nothing taken away in it: its value on positive operands is the size of what
- * it sums up. An exponent keeps its meaning: it is no sum. */
+ * it sums up. An exponent keeps its meaning: it is no sum. tanh and sigmoid pass on what their
+ * operand has lost, at most: their slope is at most 1. */
 static const Expr *expr_of_sizes(Arena *a, const Expr *e)
 {
     if (e->kind == EXPR_UN && e->op == UN_EXP)
         return e;
-    if (e->kind == EXPR_UN && e->op == UN_NEG)
+    if (e->kind == EXPR_UN && (e->op == UN_NEG || e->op == UN_TANH))
         return expr_of_sizes(a, e->arg[0]);
+    if (e->kind == EXPR_UN && e->op == UN_SIGMOID)
+        return expr_bin(a, BIN_ADD, expr_of_sizes(a, e->arg[0]), expr_const(a, e->type, 1));
     if (e->kind == EXPR_CONST)
         return isfinite(e->value) ? expr_const(a, e->type, fabs(e->value)) : e;
     Expr *copy = NEW(a, Expr);

@@ -44,18 +44,6 @@ static const char *include_folder(Cx *cx)
     return NET2C_INCLUDE_DIR;
 }
 
-static char *make_folder(Cx *cx)
-{
-    const char *base = getenv("TMPDIR");
-    char *folder = arena_printf(cx->perm, "%s/net2c.XXXXXX", base && *base ? base : "/tmp");
-    if (mkdtemp(folder))
-        return folder;
-    diag_error(cx->diags, NO_PLACE, "E0111", "cannot make the temporary folder '%s': %s", folder,
-               strerror(errno));
-    diag_help(cx->diags, "set TMPDIR to a folder with room for the weights");
-    return NULL;
-}
-
 static bool map_blob(Session *s, const char *path, size_t bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -124,39 +112,17 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     return true;
 }
 
-static void remove_folder(const char *folder)
-{
-    static const char *const names[] = {STEM ".c", STEM ".h", STEM ".n2w"};
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && i < sizeof names / sizeof names[0]; i++)
-        unlinkat(fd, names[i], 0);
-    if (fd >= 0)
-        close(fd);
-    rmdir(folder);
-}
-
 Session *session_open(Pipeline *p, const Weights *w, const Options *o)
 {
-    Cx *cx = p->cx;
-    Session *s = NEW(cx->perm, Session);
-    jmp_buf outer;
-    s->cx = cx;
+    static const char *const names[] = {STEM ".c", STEM ".h", STEM ".n2w", NULL};
+    Session *s = NEW(p->cx->perm, Session);
+    s->cx = p->cx;
     s->module = p->module;
-    const char *folder = make_folder(cx);
+    TempFolder *folder = folder_make(p->cx, names);
     if (!folder)
         return NULL;
-    /* The folder goes also when memory runs out on the way. */
-    memcpy(&outer, &cx->out_of_memory, sizeof outer);
-    if (cx_guard(cx)) {
-        while (cx->open_files)
-            out_discard(cx->open_files);
-        remove_folder(folder);
-        session_close(s);
-        longjmp(outer, 1);
-    }
-    bool ok = load(s, p, w, o, folder);
-    memcpy(&cx->out_of_memory, &outer, sizeof outer);
-    remove_folder(folder);
+    bool ok = load(s, p, w, o, folder->path);
+    folder_remove(folder);
     if (ok)
         return s;
     session_close(s);

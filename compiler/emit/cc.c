@@ -25,25 +25,14 @@ enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 4000, MAX_LINES = 12 };
 
 struct CcModule {
     void *handle;
-    const char *folder, *object, *log;
+    TempFolder *folder;
+    const char *object, *log;
 };
 
 static bool cc_error(Cx *cx, const char *code, const char *what, const char *detail)
 {
     diag_error(cx->diags, NO_PLACE, code, "%s: %s", what, detail);
     return false;
-}
-
-static bool make_folder(Cx *cx, CcModule *m)
-{
-    const char *base = getenv("TMPDIR");
-    char *folder = arena_printf(cx->perm, "%s/net2c.XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(folder))
-        return cc_error(cx, "E0111", "cannot make a temporary folder", strerror(errno));
-    m->folder = folder;
-    m->object = arena_printf(cx->perm, "%s/net.so", folder);
-    m->log = arena_printf(cx->perm, "%s/log", folder);
-    return true;
 }
 
 /* At most max words of text, separated by spaces; returns how many. */
@@ -104,29 +93,46 @@ static void report_log(Cx *cx, const CcModule *m, const char *compiler, int stat
     diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
 }
 
-static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
+/* In a process group of its own, so that all of it ends when we are told to. */
+static int start_compiler(const CcModule *m, char *argv[], pid_t *child)
 {
     posix_spawn_file_actions_t files;
-    pid_t child;
-    int status = 0, error = posix_spawn_file_actions_init(&files);
+    posix_spawnattr_t group;
+    int error = posix_spawn_file_actions_init(&files);
+    if (error != 0)
+        return error;
+    error = posix_spawnattr_init(&group);
     if (error == 0) {
+        posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
         error = posix_spawn_file_actions_addopen(&files, 2, m->log, O_WRONLY | O_CREAT | O_EXCL,
                                                  0600);
         if (error == 0)
             error = posix_spawn_file_actions_adddup2(&files, 2, 1);
         if (error == 0)
-            error = posix_spawnp(&child, argv[0], &files, NULL, argv, environ);
-        posix_spawn_file_actions_destroy(&files);
+            error = posix_spawnp(child, argv[0], &files, &group, argv, environ);
+        posix_spawnattr_destroy(&group);
     }
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
+{
+    pid_t child, done;
+    int status = 0, error = start_compiler(m, argv, &child);
     if (error != 0) {
         cc_error(cx, "E0112", arena_printf(cx->temp, "cannot start the C compiler '%s'", argv[0]),
                  strerror(error));
         diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
         return false;
     }
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return cc_error(cx, "E0112", "cannot wait for the C compiler", strerror(errno));
+    cx->child = child;
+    do
+        done = waitpid(child, &status, 0);
+    while (done < 0 && errno == EINTR);
+    cx->child = 0;
+    if (done < 0)
+        return cc_error(cx, "E0112", "cannot wait for the C compiler", strerror(errno));
     if (status != 0)
         report_log(cx, m, argv[0], status);
     return status == 0;
@@ -136,9 +142,13 @@ CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, cons
                        const char *flags)
 {
     char *argv[MAX_ARGS];
+    static const char *const names[] = {"net.so", "log", NULL};
     CcModule *m = NEW(cx->perm, CcModule);
-    if (!make_folder(cx, m))
+    m->folder = folder_make(cx, names);
+    if (!m->folder)
         return NULL;
+    m->object = arena_printf(cx->perm, "%s/net.so", m->folder->path);
+    m->log = arena_printf(cx->perm, "%s/log", m->folder->path);
     make_arguments(cx, m, c_path, include_dir, cc, flags, argv);
     if (run_compiler(cx, m, argv)) {
         m->handle = dlopen(m->object, RTLD_NOW | RTLD_LOCAL);
@@ -169,7 +179,5 @@ void cc_unload(CcModule *m)
     if (m->handle)
         dlclose(m->handle);
     m->handle = NULL;
-    unlink(m->object);
-    unlink(m->log);
-    rmdir(m->folder);
+    folder_remove(m->folder);
 }

@@ -112,8 +112,8 @@ static bool others_inside(const Packer *p, const int64_t at[], int except, int e
 }
 
 /* out[r][c] = src[r * rs + c * cs]: runs are copied, everything else goes square by square. */
-static void transpose(float *out, int64_t width, const float *src, int64_t rows, int64_t columns,
-                      int64_t rs, int64_t cs)
+static void copy_turned(float *out, int64_t width, const float *src, int64_t rows,
+                        int64_t columns, int64_t rs, int64_t cs)
 {
     for (int64_t r = 0; r < rows && cs == 1; r++)
         memcpy(out + r * width, src + r * rs, (size_t)columns * sizeof *out);
@@ -146,8 +146,8 @@ static void pack_block(const Packer *p, int64_t row, int64_t rows, int64_t c, in
     if (!some || end - first < rows || hi - lo < n)
         memset(out, 0, (size_t)(rows * n) * sizeof *out);
     if (some)
-        transpose(out + first * n + lo, n, p->src + offset + first * s->step + lo * d->step,
-                  end - first, hi - lo, s->step, d->step);
+        copy_turned(out + first * n + lo, n, p->src + offset + first * s->step + lo * d->step,
+                    end - first, hi - lo, s->step, d->step);
 }
 
 void pack_weight(const Value *v, const float *src, int64_t first, int64_t count, float *out)

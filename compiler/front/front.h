@@ -206,7 +206,11 @@ Weights *weights_open(Cx *cx, const char *path);      /* safetensors; NULL: repo
 void weights_close(Weights *w);
 int weights_count(const Weights *w);
 const WeightTensor *weights_at(const Weights *w, int i);
+/* By its name, or by that of a slice of its first axis, "attn.in_proj_weight[0:64]". NULL: there is
+ * none, or it has fewer rows. */
 const WeightTensor *weights_find(const Weights *w, const char *key);
+/* "w[0:64]" is rows 0 to 63 of w. false: key is no slice. */
+bool weights_slice(Arena *a, const char *key, char **name, int64_t *first, int64_t *end);
 /* Every parameter of the graph is there with its shape and type F32; extra tensors are noted.
  * Reports all problems with the layer's place and the closest name. */
 bool weights_check(Cx *cx, const Weights *w, const Graph *g);

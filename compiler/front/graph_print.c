@@ -74,7 +74,7 @@ static void print_attr(Str *s, const Node *n, int at)
     if (!attr_form(n, at, &v))
         return;
     str_printf(s, ", %s: ", def->name);
-    bool list = v.n > 1 || def->kind == ATTR_SHAPE;
+    bool list = v.n > 1 || def->kind == ATTR_SHAPE || def->kind == ATTR_AXES;
     if (def->kind == ATTR_FLOAT) {
         str_double(s, v.f);
     } else if (def->kind == ATTR_BOOL) {

@@ -32,6 +32,8 @@ static const char *attr_due(const AttrRead *r)
                        : "a whole number, [h, w] or [top, left, bottom, right]";
     case ATTR_SHAPE:
         return "a list such as [N, 16, -1]";
+    case ATTR_AXES:
+        return "an axis or a list such as [1, 2]";
     }
     return "a value";
 }
@@ -128,6 +130,20 @@ static bool read_dims(const AttrRead *r)
     return ok;
 }
 
+static bool read_axes(const AttrRead *r)
+{
+    const Yaml *y = r->yaml;
+    if (y->kind != YAML_LIST)
+        return read_int(r, y, &r->out->i[0]);
+    if (y->n < 1 || y->n > MAX_RANK)
+        return refuse_value(r, y);
+    bool ok = true;
+    for (int i = 0; i < y->n; i++)
+        ok &= read_int(r, y->item[i], &r->out->i[i]);
+    r->out->n = y->n;
+    return ok;
+}
+
 static bool attr_read(const AttrRead *r)
 {
     r->out->n = 1;
@@ -145,6 +161,8 @@ static bool attr_read(const AttrRead *r)
         return read_pad(r);
     case ATTR_SHAPE:
         return read_dims(r);
+    case ATTR_AXES:
+        return read_axes(r);
     }
     return false;
 }

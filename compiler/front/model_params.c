@@ -71,19 +71,16 @@ static bool check_roles(Cx *cx, const Node *n, const Yaml *weights)
     return false;
 }
 
-/* "attn.in_proj_weight[0:64]": so many of the rows, the first axis, of a tensor in the file. */
+/* "attn.in_proj_weight[0:64]" must have as many rows as the parameter. */
 static const char *override_key(Cx *cx, const Yaml *y, const Param *p)
 {
     const char *key = read_word(cx, y, "the name of a weights tensor");
-    const char *open = key ? strrchr(key, '[') : NULL, *colon = open ? strchr(open, ':') : NULL;
+    const char *open = key ? strrchr(key, '[') : NULL;
+    char *name;
     int64_t first, end;
-    if (!colon || key[strlen(key) - 1] != ']')
+    if (!open || !strchr(open, ':') || key[strlen(key) - 1] != ']')
         return key;
-    size_t digits = strlen(colon) - 2;
-    bool good = parse_i64(arena_strndup(cx->temp, open + 1, (size_t)(colon - open - 1)), &first) &&
-                parse_i64(arena_strndup(cx->temp, colon + 1, digits), &end) && first >= 0 &&
-                end > first && end <= MAX_DIM;
-    if (good && end - first == p->shape.dim[0])
+    if (weights_slice(cx->temp, key, &name, &first, &end) && end - first == p->shape.dim[0])
         return key;
     diag_error(cx->diags, y->place, "E0418", "'%.60s' is not a slice of %lld rows", key,
                (long long)p->shape.dim[0]);

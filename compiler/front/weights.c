@@ -20,7 +20,8 @@ struct Weights {
     Bytes file, data;              /* the whole mapping; what comes after the header */
     WeightTensor *tensor;
     size_t count, cap;
-    Map *by_key;                   /* to WeightTensor */
+    Arena *arena;
+    Map *by_key;                   /* to WeightTensor; slices too, once asked for */
     const char *path;
 };
 
@@ -280,6 +281,7 @@ Weights *weights_open(Cx *cx, const char *path)
 {
     Weights *w = NEW(cx->perm, Weights);
     w->path = arena_strdup(cx->perm, path);
+    w->arena = cx->perm;
     w->by_key = map_new(cx->perm);
     if (!file_map(cx, path, &w->file))
         return NULL;
@@ -311,7 +313,34 @@ const WeightTensor *weights_at(const Weights *w, int i)
     return &w->tensor[i];
 }
 
+bool weights_slice(Arena *a, const char *key, char **name, int64_t *first, int64_t *end)
+{
+    size_t n = strlen(key);
+    const char *open = strrchr(key, '['), *colon = open ? strchr(open, ':') : NULL;
+    if (!colon || key[n - 1] != ']')
+        return false;
+    *name = arena_strndup(a, key, (size_t)(open - key));
+    return parse_i64(arena_strndup(a, open + 1, (size_t)(colon - open - 1)), first) &&
+           parse_i64(arena_strndup(a, colon + 1, strlen(colon) - 2), end) && *first >= 0 &&
+           *end > *first && *end <= MAX_DIM;
+}
+
 const WeightTensor *weights_find(const Weights *w, const char *key)
 {
-    return map_get(w->by_key, key);
+    char *name;
+    int64_t first, end;
+    const WeightTensor *whole = map_get(w->by_key, key);
+    if (whole || !weights_slice(w->arena, key, &name, &first, &end))
+        return whole;
+    whole = map_get(w->by_key, name);
+    if (!whole || whole->shape.rank == 0 || end > whole->shape.dim[0])
+        return NULL;
+    WeightTensor *t = NEW(w->arena, WeightTensor);
+    *t = *whole;
+    t->key = arena_strdup(w->arena, key);
+    t->shape.dim[0] = end - first;
+    size_t row = whole->data.size / (size_t)whole->shape.dim[0];
+    t->data = (Bytes){whole->data.data + row * (size_t)first, row * (size_t)t->shape.dim[0]};
+    map_put(w->by_key, key, t);
+    return t;
 }

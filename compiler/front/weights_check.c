@@ -47,6 +47,14 @@ static const char *find_prefixed(const Check *c, const char *key)
     return NULL;
 }
 
+/* The tensor that holds the parameter: its key, or what that is a slice of. */
+static const char *tensor_name(const Check *c, const Param *p)
+{
+    char *name;
+    int64_t first, end;
+    return weights_slice(c->cx->temp, p->key, &name, &first, &end) ? name : p->key;
+}
+
 static const char *find_shape(const Check *c, const Shape *shape)
 {
     for (int i = 0; i < c->n_spare; i++)
@@ -58,7 +66,7 @@ static const char *find_shape(const Check *c, const Shape *shape)
 static void suggest_tensor(const Check *c, const Node *n, const Param *p)
 {
     Diags *d = c->cx->diags;
-    const char *near = str_nearest(c->cx->temp, p->key, c->spare, c->n_spare);
+    const char *near = str_nearest(c->cx->temp, tensor_name(c, p), c->spare, c->n_spare);
     const char *same = near ? NULL : find_shape(c, &p->shape);
     if (near != NULL)
         diag_help(d, "it has '%s' %s", near,
@@ -76,8 +84,9 @@ static void report_missing(Check *c, const Node *n, const Param *p)
 {
     Diags *d = c->cx->diags;
     bool search = ++c->missing <= MAX_SUGGESTIONS;
-    const char *longer = search ? find_prefixed(c, p->key) : NULL;
-    size_t extra = longer ? strlen(longer) - strlen(p->key) : 0;
+    const char *name = tensor_name(c, p);
+    const char *longer = search ? find_prefixed(c, name) : NULL;
+    size_t extra = longer ? strlen(longer) - strlen(name) : 0;
     if (longer && c->prefix && strncmp(longer, c->prefix, extra) == 0 && !c->prefix[extra])
         return;
     diag_error(d, n->place, "E0204", "the weights file has no tensor '%s' %s, the %s of '%s'",
@@ -207,8 +216,17 @@ static void report_shape(const Check *c, const Node *n, const Param *p, const We
 static void check_param(Check *c, const Node *n, const Param *p)
 {
     const WeightTensor *t = weights_find(c->weights, p->key);
-    if (t == NULL) {
+    const WeightTensor *whole = t ? t : weights_find(c->weights, tensor_name(c, p));
+    if (whole == NULL) {
         report_missing(c, n, p);
+        return;
+    }
+    if (t == NULL) {
+        diag_error(c->cx->diags, n->place, "E0203", "'%s' needs '%s' of shape %s, but the weights "
+                   "file has '%s' as %s", n->out->name, p->key,
+                   shape_text(c->cx->temp, &p->shape), whole->key,
+                   shape_text(c->cx->temp, &whole->shape));
+        note_call(c, n);
         return;
     }
     if (!shape_equal(&t->shape, &p->shape))
@@ -246,7 +264,7 @@ bool weights_check(Cx *cx, const Weights *w, const Graph *g)
     Check c = {.cx = cx, .weights = w, .used = map_new(cx->temp)};
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i]->n_param; k++)
-            map_put(c.used, g->nodes[i]->param[k].key, &c);
+            map_put(c.used, tensor_name(&c, &g->nodes[i]->param[k]), &c);
     c.spare = NEW_ARRAY(cx->temp, const char *, weights_count(w));
     for (int i = 0; i < weights_count(w); i++) {
         const char *key = weights_at(w, i)->key;

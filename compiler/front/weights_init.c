@@ -69,14 +69,22 @@ static void fill(Generator *g, uint8_t *out, size_t n)
     }
 }
 
-/* The graph's parameters, each name once. */
+/* The graph's parameters, each name once; of slices, the tensor they are cut from. */
 static Map *collect_params(Arena *a, const Graph *g)
 {
     Map *params = map_new(a);
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i]->n_param; k++) {
-            Param *p = &g->nodes[i]->param[k];
-            if (map_get(params, p->key) == NULL)
+            Param *p = NEW(a, Param);
+            *p = g->nodes[i]->param[k];
+            char *name;
+            int64_t first, end;
+            if (weights_slice(a, p->key, &name, &first, &end)) {
+                p->key = name;
+                p->shape.dim[0] = end;
+            }
+            const Param *other = map_get(params, p->key);
+            if (other == NULL || other->shape.dim[0] < p->shape.dim[0])
                 map_put(params, p->key, p);
         }
     return params;

@@ -130,7 +130,9 @@ typedef enum {
     UN_NEG, UN_ABS, UN_SQRT,          /* exact */
     UN_ROUND,                         /* to nearest integer, ties to even */
     UN_POW2I,                     /* 2^x, integer x in -126..127 (f64: -1022..1023): exact */
-    UN_EXP, UN_POW_NEG_QUARTERS,     /* expanded by expand-math: exp(x); x^(-k/4), k in Expr.ipar */
+    UN_EXP, UN_LOG, UN_TANH,          /* these and the next are expanded by expand-math */
+    UN_SIGMOID,                       /* 1 / (1 + exp(-x)) */
+    UN_POW_NEG_QUARTERS,              /* x^(-k/4), k in Expr.ipar */
 } UnOp;
 typedef enum { CMP_LT, CMP_LE, CMP_EQ, CMP_NE } CmpOp;   /* false if either is NaN, NE true */
 

@@ -145,6 +145,9 @@ static double eval_un(ScalarType t, int op, int k, double x)
     case UN_ROUND: return rint(x);
     case UN_POW2I: return x > -largest && x <= largest ? ldexp(1, (int)x) : (double)NAN;
     case UN_EXP: return round_to(t, exp(x));
+    case UN_LOG: return round_to(t, log(x));
+    case UN_TANH: return round_to(t, tanh(x));
+    case UN_SIGMOID: return round_to(t, x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)));
     default: return round_to(t, pow(x, -k / 4.0));
     }
 }

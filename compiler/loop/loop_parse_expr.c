@@ -197,7 +197,7 @@ static const Expr *parse_call(Parser *p, const Token *name, const Type *want)
     const Expr *arg[3];
     int op;
 
-    if ((op = find_word(name->text, UN_WORD, 7)) >= 0)
+    if ((op = find_word(name->text, UN_WORD, 10)) >= 0)
         return parse_unary(p, (UnOp)op, want);
     if ((op = find_word(name->text, SCALAR_WORD, 3)) >= 0)
         return expr_cast(p->arena, (ScalarType)op, parse_chain(p, NULL, 0));

@@ -31,8 +31,8 @@ const char *const BUFFER_WORD[5] = {"in", "out", "weight", "scratch", "local"};
 const char *const VALUE_WORD[5] = {"input", "output", "activation", "weight", "scratch"};
 const char *const BIN_WORD[6] = {"+", "-", "*", "/", "min", "max"};
 const char *const HREDUCE_WORD[6] = {"hsum", "hsub", "hmul", "hdiv", "hmin", "hmax"};
-const char *const UN_WORD[7] = {"neg",   "abs", "sqrt",            "round",
-                                "pow2i", "exp", "pow_neg_quarters"};
+const char *const UN_WORD[10] = {"neg", "abs", "sqrt", "round",   "pow2i",
+                                 "exp", "log", "tanh", "sigmoid", "pow_neg_quarters"};
 const char *const CMP_WORD[4] = {"<", "<=", "==", "!="};
 
 /* ---- words ------------------------------------------------------------------------------- */

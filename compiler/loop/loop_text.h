@@ -25,7 +25,7 @@ extern const char *const BUFFER_WORD[5];       /* BufferKind */
 extern const char *const VALUE_WORD[5];        /* ValueKind */
 extern const char *const BIN_WORD[6];          /* BinOp */
 extern const char *const HREDUCE_WORD[6];      /* BinOp, across lanes */
-extern const char *const UN_WORD[7];           /* UnOp */
+extern const char *const UN_WORD[10];           /* UnOp */
 extern const char *const CMP_WORD[4];          /* CmpOp */
 
 const char *type_text(Arena *a, Type t);       /* f32, f32x16 */

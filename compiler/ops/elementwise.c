@@ -2,7 +2,8 @@
  * or any of them with a constant, y = x + value.
  *
  * example: add {from: [a, b, c]} is (a + b) + c; mul {value: 0.5} halves.
- * contract: inputs of one shape; broadcasting is refused until it is supported.
+ * contract: inputs of one rank; where one has extent 1, its element serves all positions of that
+ * axis, as in NumPy. The batch is axis 0 of all of them.
  */
 #include "ops/ops.h"
 
@@ -19,6 +20,23 @@ static BinOp fold_of(const Node *n)
     return table[i].fold;
 }
 
+/* Each axis of the shape becomes the longer one, if one of them is 1. */
+static bool shape_stretch(Cx *cx, const Node *n, Shape *shape, const Shape *other)
+{
+    bool good = shape->rank == other->rank;
+    for (int d = 1; d < shape->rank && good; d++) {
+        good = shape->dim[d] == other->dim[d] || shape->dim[d] == 1 || other->dim[d] == 1;
+        shape->dim[d] = shape->dim[d] == 1 ? other->dim[d] : shape->dim[d];
+    }
+    if (good)
+        return true;
+    op_error(cx, n, NULL, "E0610",
+             "inputs have shapes %s and %s; expected the same rank, and extents equal or 1",
+             shape_text(cx->temp, &n->in[0]->shape), shape_text(cx->temp, other));
+    diag_help(cx->diags, "a 'reshape' can add axes of extent 1");
+    return false;
+}
+
 bool elementwise_infer(Cx *cx, Node *n)
 {
     if (!op_check(cx, n, 1, MAX_RANK))
@@ -31,17 +49,20 @@ bool elementwise_infer(Cx *cx, Node *n)
                  n->op->max_in > 2 ? " or more" : "");
         return false;
     }
-    const Shape *first = &n->in[0]->shape;
-    for (int i = 1; i < n->n_in; i++) {
-        if (shape_equal(first, &n->in[i]->shape))
-            continue;
-        op_error(cx, n, NULL, "E0610",
-                 "inputs have shapes %s and %s; broadcasting is not supported yet",
-                 shape_text(cx->temp, first), shape_text(cx->temp, &n->in[i]->shape));
-        diag_help(cx->diags, "give all inputs one shape");
-        return false;
-    }
-    return op_set_output(cx, n, first);
+    Shape shape = n->in[0]->shape;
+    for (int i = 1; i < n->n_in; i++)
+        if (!shape_stretch(cx, n, &shape, &n->in[i]->shape))
+            return false;
+    return op_set_output(cx, n, &shape);
+}
+
+/* The element of b that meets the output's element `at`. */
+static const Expr *load_stretched(const NestCx *nx, Buffer *b, const Index *at)
+{
+    Index from[MAX_DIMS];
+    for (int d = 0; d < b->rank; d++)
+        from[d] = b->dim[d].extent == nx->out->dim[d].extent ? at[d] : index_const(0);
+    return nest_load(nx, b, from);
 }
 
 void elementwise_nest(NestCx *nx)
@@ -51,9 +72,9 @@ void elementwise_nest(NestCx *nx)
     Index at[MAX_DIMS];
     Builder b = build_kernel(nx->kernel);
     nest_loops(&b, nx->out, NULL, at);
-    const Expr *y = nest_load(nx, nx->in[0], at);
+    const Expr *y = load_stretched(nx, nx->in[0], at);
     for (int i = 1; i < nx->node->n_in; i++)
-        y = expr_bin(a, fold, y, nest_load(nx, nx->in[i], at));
+        y = expr_bin(a, fold, y, load_stretched(nx, nx->in[i], at));
     if (nx->node->n_in == 1)
         y = expr_bin(a, fold, y, nest_const(nx, node_float(nx->node, "value")));
     build_store(&b, nx->out, at, y);

@@ -32,11 +32,11 @@ static const OpDef op_table[] = {
 #undef OP
 
 static const char *const planned_ops[] = {
-    "abs", "adaptive_avgpool", "channel_shuffle", "conv_transpose", "depth_to_space",
-    "div", "elu", "exp", "gelu", "global_maxpool", "groupnorm", "hardsigmoid", "hardswish",
-    "instancenorm", "layernorm", "log_softmax", "matmul", "max", "min", "neg", "param",
-    "pow", "prelu", "reduce_max", "reduce_mean", "reduce_sum", "resize", "sigmoid", "silu",
-    "slice", "space_to_depth", "split", "sqrt", "squeeze", "tanh", "transpose", "unsqueeze",
+    "abs", "adaptive_avgpool", "channel_shuffle", "conv_transpose", "depth_to_space", "div",
+    "elu", "exp", "gelu", "global_maxpool", "groupnorm", "hardsigmoid", "hardswish",
+    "instancenorm", "layernorm", "matmul", "max", "min", "neg", "pow", "prelu", "reduce_max",
+    "reduce_sum", "resize", "silu", "slice", "space_to_depth", "split", "sqrt", "squeeze",
+    "unsqueeze",
 };
 
 int op_count(void)
@@ -115,7 +115,8 @@ static int attr_length(const AttrDef *def, const AttrValue *v)
     case ATTR_FLOAT: return 0;
     case ATTR_HW: return 2;
     case ATTR_PAD: return 4;
-    case ATTR_SHAPE: return v->n < 0 ? 0 : v->n > MAX_RANK ? MAX_RANK : v->n;
+    case ATTR_SHAPE:
+    case ATTR_AXES: return v->n < 0 ? 0 : v->n > MAX_RANK ? MAX_RANK : v->n;
     default: return 1;
     }
 }
@@ -236,6 +237,23 @@ int node_axis(const Node *n)
 {
     int64_t axis = node_int(n, "axis");
     return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
+}
+
+bool op_axis(Cx *cx, const Node *n, const char *attr, int64_t axis, int *out)
+{
+    const Shape *in = &n->in[0]->shape;
+    int64_t at = axis < 0 ? axis + in->rank : axis;
+    *out = (int)at;
+    if (at >= 1 && at < in->rank)
+        return true;
+    if (at == 0)
+        op_error(cx, n, attr, "E0607", "axis 0 is the batch; expected an axis within an item");
+    else
+        op_error(cx, n, attr, "E0607", "axis %lld is not an axis of input %s", (long long)axis,
+                 shape_text(cx->temp, in));
+    diag_help(cx->diags, "axes of rank %d are 1 to %d, or -%d to -1", in->rank, in->rank - 1,
+              in->rank - 1);
+    return false;
 }
 
 /* ---- costs and small parts of nests ------------------------------------------------------- */

@@ -16,6 +16,7 @@ typedef enum {
                      inputs: number or [left, right]; i[0] and i[2] are 0) */
     ATTR_SHAPE,   /* list of dims; N (first only) is DIM_N, one -1 is written as 0 here */
     ATTR_AXIS,    /* i[0]; negative counts from the end; axis 0 is refused by the check */
+    ATTR_AXES,    /* number or list of such */
 } AttrKind;
 
 typedef struct AttrDef {
@@ -107,6 +108,8 @@ bool op_check(Cx *cx, Node *n, int min_rank, int max_rank);
 bool op_set_param(Cx *cx, Node *n, int at, const char *role, Shape shape);
 bool op_set_output(Cx *cx, Node *n, const Shape *shape);
 int node_axis(const Node *n);      /* the attribute 'axis', counted from the front */
+/* That axis of input 0, which is not the batch, counted from the front. */
+bool op_axis(Cx *cx, const Node *n, const char *attr, int64_t axis, int *out);
 OpCost op_cost(int64_t count, int64_t macs_each, int64_t flops_each);   /* saturates */
 
 /* Window attributes fit the input's rank; output extents, at least 1 or reported. */

@@ -1,5 +1,5 @@
 /* Shape operators: the same elements in the same order under another shape (flatten, reshape) or
- * under the same (dropout, identity).
+ * under the same (dropout, identity), or with the axes in another order (transpose).
  *
  * example: reshape {shape: [N, 4, 12]} of [N, 8, 6] loops over the factors 4, 2, 6 that both
  * shapes are made of: y[n, i1, i2*6 + i3] = x[n, i1*2 + i2, i3].
@@ -50,6 +50,30 @@ static bool target_shape(Cx *cx, const Node *n, Shape *out)
         return false;
     }
     return true;
+}
+
+bool transpose_infer(Cx *cx, Node *n)
+{
+    if (!op_check(cx, n, 1, MAX_RANK))
+        return false;
+    const AttrValue *perm = node_attr(n, "perm");
+    const Shape *in = &n->in[0]->shape;
+    Shape shape = {.rank = in->rank, .dim = {DIM_N}};
+    bool used[MAX_RANK] = {true}, good = perm->n == in->rank && perm->i[0] == 0;
+    for (int d = 1; d < in->rank && good; d++) {
+        int axis;
+        if (!op_axis(cx, n, "perm", perm->i[d], &axis))
+            return false;
+        good = !used[axis];
+        used[axis] = true;
+        shape.dim[d] = in->dim[axis];
+    }
+    if (good)
+        return op_set_output(cx, n, &shape);
+    op_error(cx, n, "perm", "E0607", "'perm' does not name each axis of input %s once, 0 first",
+             shape_text(cx->temp, in));
+    diag_help(cx->diags, "axis 0 is the batch and stays: [0, 2, 1] swaps the axes of an item");
+    return false;
 }
 
 /* ---- common factors ----------------------------------------------------------------------- */
@@ -108,6 +132,18 @@ void copy_nest(NestCx *nx)
     Builder b = build_kernel(nx->kernel);
     nest_loops(&b, nx->out, NULL, at);
     build_store(&b, nx->out, at, nest_load(nx, nx->in[0], at));
+    build_end(&b, nx->out->rank);
+}
+
+void transpose_nest(NestCx *nx)
+{
+    Index at[MAX_DIMS], from[MAX_DIMS];
+    const AttrValue *perm = node_attr(nx->node, "perm");
+    Builder b = build_kernel(nx->kernel);
+    nest_loops(&b, nx->out, NULL, at);
+    for (int d = 0; d < nx->out->rank; d++)
+        from[perm->i[d] < 0 ? perm->i[d] + nx->out->rank : perm->i[d]] = at[d];
+    build_store(&b, nx->out, at, nest_load(nx, nx->in[0], from));
     build_end(&b, nx->out->rank);
 }
 

@@ -49,8 +49,7 @@ def copy_tree():
     # The examples must not depend on how full the tree's budget of lines is.
     rules = FOLDER / "tests" / "e2e" / "check_structure.py"
     text = rules.read_text(encoding="utf-8")
-    rules.write_text(re.sub(r"(COMPILER_LINES.*= )(\d+)",
-                            lambda m: m.group(1) + str(int(m.group(2)) + 500), text, count=1),
+    rules.write_text(re.sub(r"(COMPILER_LINES.*= )\d+", r"\g<1>99999", text, count=1),
                      encoding="utf-8")
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test_docs: every ```sh block of README.md and docs/*.md runs as written, from a root like the
-repository's, and ends with status 0. Blocks of one file run in order and share what they make.
+repository's, and ends with status 0. Blocks of one file run in order and share what they make. What
+docs/tour.md quotes stands in the model, in the generated code or in what opt prints after a pass.
 
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -31,6 +32,31 @@ def blocks(path):
     return re.findall(r"^```sh\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
 
 
+def without_spaces(text):
+    return re.sub(r"\s", "", text)
+
+
+def quoted_wrong(path):
+    """The lines of a page's other blocks that stand nowhere, spaces and `...` apart."""
+    opt = [NET2C, "opt", "models/alexnet.yaml", "--disable-pass=use-winograd"]
+    pipeline = subprocess.run([NET2C, "opt", "--print-pipeline"], capture_output=True, text=True,
+                              check=True).stdout
+    sources = [(FOLDER / "models" / "alexnet.yaml").read_text(encoding="utf-8"),
+               (FOLDER / "out" / "alexnet_gen.c").read_text(encoding="utf-8")]
+    names = [line.split()[0] for line in pipeline.splitlines()[1:]]
+    for stop in [["--stop-after=" + n] for n in names if n != "use-winograd"] + \
+            [["--stop-after=choose-layout", "--emit=loop"]]:
+        sources.append(subprocess.run(opt + stop, cwd=FOLDER, capture_output=True, text=True,
+                                      check=True).stdout)
+    text = without_spaces("\n".join(sources))
+    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(encoding="utf-8"),
+                                  re.M | re.S):
+        for line in block.splitlines() if kind != "sh" and "►" not in block else []:
+            quoted = re.sub(r"\s# .*", "", line)
+            if not all(without_spaces(part) in text for part in quoted.split("...")):
+                yield line
+
+
 def main():
     failed = ran = 0
     scratch_root()
@@ -42,6 +68,9 @@ def main():
             if result.returncode:
                 failed += 1
                 print(f"{path.name}: status {result.returncode} of\n{block}{result.stderr[-2000:]}")
+    for line in quoted_wrong(ROOT / "docs" / "tour.md"):
+        failed += 1
+        print(f"tour.md: what it quotes is nowhere:\n{line}")
     print(f"{ran - failed} passed, {failed} failed")
     return 1 if failed or not ran else 0
 

@@ -41,7 +41,7 @@ while read -r verb; do
     done
     offered=$(complete_words $verb "")
     listed=" "
-    for option in $("$NET2C" help $verb | sed -n 's/^  \(    \|-., \)\(--[a-z-]*\).*/\2/p'); do
+    for option in $("$NET2C" help $verb | sed -n 's/^  \(    \|-., \)\(--[A-Za-z-]*\).*/\2/p'); do
         grep -qF "\\fB${option//-/\\-}\\fP" "$DIR/net2c.1" || fail "the page lacks $option"
         listed+="$option "
         options=$((options + 1))

@@ -2,9 +2,9 @@
 """Models and weights files with random mistakes in them: net2c says what is wrong and ends.
 
 Each shipped model and the header of each shipped weights file is changed at random: bits, bytes,
-slices, numbers. Whatever comes out, `check` (of LeNet-5 also `compile`) ends with status 0 or 1 in
-under a second of processor time and 512 MiB, without a signal, and leaves no file behind if it
-fails. A mutation depends on its file and number alone: `test_mutations.py lenet5.yaml 17` makes
+slices, numbers. Whatever comes out, `check`, `fmt` and `expand` (of LeNet-5 also `compile`) end
+with status 0 or 1 in under a second of processor time and 512 MiB, without a signal, and leave no
+file behind if they fail. A mutation depends on its file and number alone: `test_mutations.py lenet5.yaml 17` makes
 number 17 once more and keeps the file; `test_mutations.py 1000 5000` runs numbers 1000 to 4999 of
 all files. Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -88,27 +88,28 @@ def mutated(name, number):
     return (head + text if weights else text) + data
 
 
-def limit():
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60) if SANITIZED else (SECONDS, SECONDS + 1))
-    if not SANITIZED:
-        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def run(*command):
     """None, or what is wrong about how the command ended."""
-    before = sorted(FOLDER.iterdir())
-    result = subprocess.run([NET2C, *command], cwd=FOLDER, capture_output=True, timeout=120,
-                            preexec_fn=limit)
-    made = [p for p in sorted(FOLDER.iterdir()) if p not in before]
-    for path in made:
-        path.unlink()
+    before, seconds = set(os.listdir(FOLDER)), children_seconds()
+    result = subprocess.run([NET2C, *command], cwd=FOLDER, capture_output=True, timeout=60)
+    seconds = children_seconds() - seconds
+    made = sorted(set(os.listdir(FOLDER)) - before)
+    for name in made:
+        (FOLDER / name).unlink()
+    if seconds > SECONDS and not SANITIZED:
+        return f"takes {seconds:.1f} s"
     if result.returncode not in (0, 1):
         return f"status {result.returncode}\n{result.stderr.decode(errors='replace')[-2000:]}"
     if result.returncode == 1 and not result.stderr.startswith(b"error") and \
             b": error: " not in result.stderr:
         return "status 1 without a message"
     if result.returncode == 1 and made:
-        return f"fails and leaves {[p.name for p in made]}"
+        return f"fails and leaves {made}"
     return None
 
 
@@ -118,7 +119,7 @@ def check(name, number):
     stem = Path(name).stem
     if path.suffix == ".yaml":
         files = [path.name, "-w", MODELS / "lenet5.safetensors"]
-        wrong = run("check", path.name)
+        wrong = run("check", path.name) or run("fmt", path.name) or run("expand", path.name)
     else:
         files = [MODELS / f"{stem}.yaml", "-w", path.name]
         wrong = run("check", *files)
@@ -132,6 +133,8 @@ def check(name, number):
 def main(args):
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    if not SANITIZED:
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))     # of each command too
     if args and not args[0].isdigit():
         return check(args[0], int(args[1]))
     first, end = map(int, args) if args else (0, COUNT)

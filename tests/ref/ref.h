@@ -41,10 +41,19 @@ void ref_lrn(int n, int channels, int pixels, int size, double alpha, double bet
 
 /* Along the middle axis of [outer, axis, inner]. */
 void ref_softmax(int outer, int axis, int inner, const double *x, double *y);
+void ref_log_softmax(int outer, int axis, int inner, const double *x, double *y);
+
+/* Any rank up to 6: y has the shape that axis d of x, perm[d] of it, gives; y = mean over the axes
+ * where reduced[d]; y[i] = x[i] with x's axes of extent 1 stretched to dim. */
+void ref_transpose(int rank, const int *dim, const int *perm, const double *x, double *y);
+void ref_reduce_mean(int rank, const int *dim, const int *reduced, const double *x, double *y);
+void ref_stretch(int rank, const int *dim, const int *from, const double *x, double *y);
 
 /* NaN stays NaN. */
 void ref_relu(int count, const double *x, double *y);
 void ref_leaky_relu(int count, double slope, const double *x, double *y);
+void ref_tanh(int count, const double *x, double *y);
+void ref_sigmoid(int count, const double *x, double *y);
 void ref_clip(int count, double low, double high, const double *x, double *y);
 void ref_add(int count, const double *a, const double *b, double *y);
 void ref_sub(int count, const double *a, const double *b, double *y);

@@ -17,6 +17,18 @@ void ref_leaky_relu(int count, double slope, const double *x, double *y)
         y[i] = x[i] > 0 ? x[i] : slope * x[i];
 }
 
+void ref_tanh(int count, const double *x, double *y)
+{
+    for (int i = 0; i < count; i++)
+        y[i] = tanh(x[i]);
+}
+
+void ref_sigmoid(int count, const double *x, double *y)
+{
+    for (int i = 0; i < count; i++)
+        y[i] = 1 / (1 + exp(-x[i]));
+}
+
 void ref_clip(int count, double low, double high, const double *x, double *y)
 {
     for (int i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-/* What expand-math makes of exp and of powers, against libm in double precision: at most 4 units in
+/* What expand-math makes of functions and powers, against libm in long double: at most 4 units in
  * the last place over the whole range, and the same special values.
  */
 #include <stdarg.h>
@@ -17,9 +17,12 @@
 
 typedef long double Wide;
 
+static const char *running;            /* for messages */
+
 /* Run `y[i] = CALL` after expand-math over COUNT values. */
 static void run(Cx *cx, const char *type, const char *call, void *x, void *y)
 {
+    running = call;
     const char *text = arena_printf(cx->perm, "kernel k(in x: %s[%d], out y: %s[%d]) {\n"
                                               "for i < %d { y[i] = %s; }\n}\n",
                                     type, COUNT, type, COUNT, COUNT, call);
@@ -30,8 +33,9 @@ static void run(Cx *cx, const char *type, const char *call, void *x, void *y)
     void *data[] = {x, y};
     if (!ok || !kernel_interpret(cx, k, data))
         fail_msg("%s", diags_render(cx->diags, cx->perm, 0, false));
-    assert_null(strstr(kernel_text(cx->perm, k), "exp"));
-    assert_null(strstr(kernel_text(cx->perm, k), "pow_neg"));
+    static const char *const functions[] = {"exp(", "log(", "tanh(", "sigmoid(", "pow_neg"};
+    for (int i = 0; i < 5; i++)
+        assert_null(strstr(kernel_text(cx->perm, k), functions[i]));
 }
 
 /* Distance in units in the last place of the expected value, denormals included. */
@@ -54,7 +58,8 @@ static void check_float(float x, Wide expect, float got)
     if (isinf(rounded) != isinf(got))
         d = fabsl(expect) > 0x1.fffff0p+127L && (isinf(got) || got > 0x1.fffff0p+127f) ? 0 : d;
     if (d > WORST)
-        fail_msg("f(%a) is %a, expected %La: %f units", (double)x, (double)got, expect, d);
+        fail_msg("%s of %a is %a, expected %La: %f units", running, (double)x, (double)got,
+                 expect, d);
 }
 
 static void check_double(double x, Wide expect, double got)
@@ -62,7 +67,7 @@ static void check_double(double x, Wide expect, double got)
     Wide rounded = (Wide)(double)expect;
     double d = distance(isinf(rounded) ? rounded : expect, (Wide)got, 52, -1022);
     if (d > WORST)
-        fail_msg("f(%a) is %a, expected %La: %f units", x, got, expect, d);
+        fail_msg("%s of %a is %a, expected %La: %f units", running, x, got, expect, d);
 }
 
 static float uniform(uint64_t seed, int i, float lo, float hi)
@@ -83,39 +88,93 @@ static float special_or(int i, float other)
     return i < n ? specials[i] : other;
 }
 
-static void test_exp_float(void **state)
+static Wide sigmoid(Wide x)
 {
-    static const float range[][2] = {{-104, 89}, {-1, 1}, {-88, -86}, {87, 89}, {-104, -87}};
+    return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
+}
+
+static const double wide_specials[] = {
+    0.0, -0.0, HUGE_VAL, -HUGE_VAL, (double)NAN, 709.782, 709.79, 710, 1000, -745.1, -745.2, -746,
+    -1000, -708.4, 1e-300, 1e300, -1e300, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp-1,
+    0x1.0000000000001p+0, 0x1p-28, 0x1p-29, 20, 0.34657359027997264, 1, -1,
+};
+
+/* Values between the bounds, or, where `powers`, two to such powers. */
+typedef struct Function {
+    const char *call;
+    Wide (*expect)(Wide);
+    double range[6][2];
+    bool powers[6];
+} Function;
+
+static const Function float_functions[] = {
+    {"exp(x[i])", expl, {{-104, 89}, {-1, 1}, {-88, -86}, {87, 89}, {-104, -87}, {-1e-3, 1e-3}},
+     {false}},
+    {"tanh(x[i])", tanhl, {{-10, 10}, {-1, 1}, {0.3, 0.4}, {-20, -8}, {-149, 3}, {-16, -10}},
+     {false, false, false, false, true, true}},
+    {"sigmoid(x[i])", sigmoid, {{-104, 89}, {-1, 1}, {-104, -87}, {8, 20}, {-149, 3}, {-30, 30}},
+     {false, false, false, false, true, false}},
+    {"log(x[i])", logl, {{-149, 128}, {0.5, 2}, {0.99, 1.01}, {-149, -126}, {-2, 2}, {1, 1000}},
+     {true, false, false, true, true, false}},
+};
+
+static const Function double_functions[] = {
+    {"exp(x[i])", expl, {{-745, 709}, {-1, 1}, {-746, -707}, {708, 710}, {-1e-3, 1e-3}, {-40, 40}},
+     {false}},
+    {"tanh(x[i])", tanhl, {{-20, 20}, {-1, 1}, {0.3, 0.4}, {-40, -18}, {-1074, 3}, {-30, -26}},
+     {false, false, false, false, true, true}},
+    {"sigmoid(x[i])", sigmoid, {{-745, 709}, {-1, 1}, {-746, -707}, {18, 40}, {-1074, 3}, {-9, 9}},
+     {false, false, false, false, true, false}},
+    {"log(x[i])", logl, {{-1074, 1024}, {0.5, 2}, {0.99, 1.01}, {-1074, -1022}, {-2, 2},
+                         {1, 1000}}, {true, false, false, true, true, false}},
+};
+
+static double value_in(const Function *f, int range, int i)
+{
+    const double *r = f->range[range];
+    double v = r[0] + (r[1] - r[0]) * (double)uniform((uint64_t)range, i, 0, 1);
+    return f->powers[range] ? exp2(v) * (i % 2 ? 1 : f->expect == logl ? 1 : -1) : v;
+}
+
+static void test_floats(void **state)
+{
     static float x[COUNT], y[COUNT];
     Cx *cx = *state;
-    for (size_t r = 0; r < sizeof range / sizeof *range; r++) {
-        for (int i = 0; i < COUNT; i++)
-            x[i] = special_or(i, uniform(r, i, range[r][0], range[r][1]));
-        run(cx, "f32", "exp(x[i])", x, y);
-        for (int i = 0; i < COUNT; i++)
-            check_float(x[i], expl((Wide)x[i]), y[i]);
+    for (size_t k = 0; k < sizeof float_functions / sizeof *float_functions; k++) {
+        const Function *f = &float_functions[k];
+        for (int r = 0; r < 6; r++) {
+            for (int i = 0; i < COUNT; i++)
+                x[i] = special_or(i, (float)value_in(f, r, i));
+            run(cx, "f32", f->call, x, y);
+            for (int i = 0; i < COUNT; i++)
+                check_float(x[i], f->expect((Wide)x[i]), y[i]);
+        }
     }
 }
 
-static void test_exp_double(void **state)
+static void test_doubles(void **state)
 {
-    static const double range[][2] = {{-745, 709}, {-1, 1}, {-746, -707}, {708, 710}};
-    static const double special[] = {
-        0.0, -0.0, HUGE_VAL, -HUGE_VAL, (double)NAN, 709.782, 709.79, 710, 1000, -745.1, -745.2,
-        -746, -1000, -708.4, 1e-300, 1e300, -1e300,
-    };
     static double x[COUNT], y[COUNT];
     Cx *cx = *state;
-    int n = (int)(sizeof special / sizeof *special);
-    for (size_t r = 0; r < sizeof range / sizeof *range; r++) {
-        for (int i = 0; i < COUNT; i++)
-            x[i] = i < n ? special[i]
-                         : range[r][0] + (range[r][1] - range[r][0]) *
-                                             (double)uniform(r, i, 0, 1);
-        run(cx, "f64", "exp(x[i])", x, y);
-        for (int i = 0; i < COUNT; i++)
-            check_double(x[i], expl((Wide)x[i]), y[i]);
+    int n = (int)(sizeof wide_specials / sizeof *wide_specials);
+    for (size_t k = 0; k < sizeof double_functions / sizeof *double_functions; k++) {
+        const Function *f = &double_functions[k];
+        for (int r = 0; r < 6; r++) {
+            for (int i = 0; i < COUNT; i++)
+                x[i] = i < n ? wide_specials[i] : value_in(f, r, i);
+            run(cx, "f64", f->call, x, y);
+            for (int i = 0; i < COUNT; i++)
+                check_double(x[i], f->expect((Wide)x[i]), y[i]);
+        }
     }
+}
+
+/* What == cannot see: -0 stays -0. */
+static void test_signs(void **state)
+{
+    static float x[COUNT] = {-0.0f, 0.0f}, y[COUNT];
+    run(*state, "f32", "tanh(x[i])", x, y);
+    assert_true(signbit(y[0]) && !signbit(y[1]));
 }
 
 /* Powers from the smallest normal number on; negative numbers and NaN give NaN, 0 and infinity
@@ -172,8 +231,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_exp_float, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_exp_double, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_floats, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_doubles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_powers_float, setup, teardown),
         cmocka_unit_test_setup_teardown(test_powers_double, setup, teardown),
     };

@@ -284,7 +284,6 @@ static const Broken broken[] = {
     {"E0611", 6, HEAD "  - conv: {out: 6}\n  - relu\n"},
     {"E0604", 6, HEAD "  - conv: {out: 6, kernel: 9}\n  - flatten\n  - linear: {out: 3}\n"},
     /* forms that wait for later */
-    {"E0404", 6, HEAD "  - param: {path: p, shape: [1, 4]}\n"},
     {"E0404", 6, HEAD "  - split: {axis: 1}\n  - relu\n"},
     {"E0404", 6, HEAD "  - relu: {name: [a, b]}\n"},
     /* slices of weights */
