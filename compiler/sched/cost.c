@@ -6,33 +6,46 @@
  *   max(updates / fma_issue, loads / load ports, latency, bytes / bandwidth) + what overlaps badly
  *
  * where a load counts once for every tile iteration it differs in, and bytes are those of weights
- * too large for the first-level cache. The tile with the least sum over all its copies wins;
+ * too large for the first-level cache; what the tiles that follow read again is in the second by
+ * then. The tile with the least sum over all its copies wins;
  * accumulators, operands and a spare must fit the registers.
  */
 #include "sched/sched.h"
 
 #include <math.h>
 
+/* How often the tiles read the same weights before others, while the second-level cache has them. */
+static double weight_passes(const Problem *p, const Expr *load, int64_t block, int64_t points)
+{
+    double passes = 1.0 / (double)points;
+    for (int v = 0; v < p->nest->n_vars; v++)
+        if (!is_reduction(p->nest, v) && !varies(load->index, load->n_index, p->nest->var[v]))
+            passes *= (double)p->nest->var[v]->extent;
+    bool fits = p->turns * (double)(block * p->row->lanes * 4) <= (double)p->row->l2_bytes / 2;
+    return fits && passes > 1 ? passes : 1;
+}
+
 /* Cycles of one turn of the reduction over a tile of block x points. */
 static double turn_cycles(const Problem *p, const Tile *t, int64_t block, int64_t points)
 {
     const Row *row = p->row;
-    double loads = 0, bytes = 0;
+    double loads = 0, near = 0, far = 0;      /* bytes from the second level and from memory */
     for (int i = 0; i < p->n_loads; i++) {
         const Expr *e = p->load[i];
         bool lanes = varies(e->index, e->n_index, p->nest->var[t->lane]);
         bool each = t->point >= 0 && varies(e->index, e->n_index, p->nest->var[t->point]);
         double n = (double)((lanes ? block : 1) * (each ? points : 1));
         loads += n;
-        if (e->buffer->kind == BUF_WEIGHT && lanes)
-            bytes += n * row->lanes * 4;
+        if (e->buffer->kind != BUF_WEIGHT || !lanes || p->weight_bytes <= (double)row->l1_bytes)
+            continue;
+        near += n * row->lanes * 4;
+        if (p->weight_bytes > (double)row->l2_bytes * 4)
+            far += n * row->lanes * 4 / weight_passes(p, e, block, points);
     }
-    double bandwidth = p->weight_bytes > (double)row->l2_bytes * 4 ? row->memory_bytes_per_cycle
-                                                           : row->l2_bytes_per_cycle;
     double port = loads / row->loads, fmas = (double)(block * points) / row->fma_issue;
     double cycles = fmax(fmax(fmas, port), row->fma_latency);
-    if (p->weight_bytes > (double)row->l1_bytes && bytes / bandwidth > cycles)
-        cycles = bytes / bandwidth;
+    cycles = fmax(cycles, near / row->l2_bytes_per_cycle);
+    cycles = fmax(cycles, far / row->memory_bytes_per_cycle);
     return cycles + 0.15 * port + 0.5;
 }
 

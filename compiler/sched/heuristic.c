@@ -57,7 +57,24 @@ static Reductions reductions_in_order(const Problem *p)
     return r;
 }
 
-/* The weights' layout follows the loops: lane blocks outside, reductions in order, lanes last. */
+/* By how much the loops of the frames step through a dimension, at least; 0: not at all. */
+static int64_t frame_step(const Nest *nest, Index x)
+{
+    int64_t step = 0;
+    for (int i = 0; i < x.n; i++) {
+        bool own = false;
+        for (int v = 0; v < nest->n_vars; v++)
+            own = own || nest->var[v] == x.term[i].var;
+        for (int64_t a = x.term[i].coef, rest; !own && a; a = rest) {
+            rest = step % a;
+            step = a;
+        }
+    }
+    return step;
+}
+
+/* The weights' layout follows the loops: what the frames step over, lane blocks, reductions in
+ * order, lanes last. */
 static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductions *r,
                        const Expr *load)
 {
@@ -68,9 +85,12 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductio
     bool placed[MAX_DIMS] = {false};
     if (lane < 0)
         return;
+    int64_t step = frame_step(p->nest, load->index[lane]);
     if (t->pad || !block_aligned(load->index[lane], p->nest->var[t->lane], width))
         width = p->row->lanes;
     str_printf(out, "pack %s [", b->name);
+    if (step)
+        str_printf(out, "d%d/%lld, ", lane, (long long)step);
     placed[lane] = true;
     Str inner = str_new(p->arena);
     for (int i = r->split ? 1 : 0; i < r->n; i++) {       /* a split changes no order */
@@ -87,7 +107,11 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductio
     for (int d = 0; d < b->rank; d++)
         if (!placed[d])
             str_printf(out, "d%d, ", d);
-    str_printf(out, "d%d/%d, %sd%d%%%d], ", lane, (int)width, inner.data, lane, (int)width);
+    if (step > width)
+        str_printf(out, "d%d/%d%%%d, ", lane, (int)width, (int)(step / width));
+    else if (!step)
+        str_printf(out, "d%d/%d, ", lane, (int)width);
+    str_printf(out, "%sd%d%%%d], ", inner.data, lane, (int)width);
 }
 
 /* Long sums become sums of partial sums, each about as long as there are of them: where the loops
