@@ -8,10 +8,22 @@
 #include "driver/driver.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#define BUG_TEXT                                                                            \
-    "Only a mistake in net2c itself can cause this. Please report it with the whole message\n" \
-    "and the model; without an optional pass (--disable-pass) it may work for now."
+static const char bug_text[] =
+    "Only a mistake in net2c itself can cause this. Please report it with the whole message and "
+    "the model; without an optional pass (--disable-pass) it may work for now.";
+
+static void print_wrapped(const char *text)
+{
+    size_t column = 0;
+    for (size_t n; *text; text += n + (text[n] == ' ')) {
+        n = strcspn(text, " ");
+        bool fits = column > 0 && column + 1 + n <= 80;
+        printf("%s%.*s", fits ? " " : column > 0 ? "\n" : "", (int)n, text);
+        column = fits ? column + 1 + n : n;
+    }
+}
 
 static void print_example(const char *label, const char *text)
 {
@@ -44,7 +56,9 @@ int cmd_explain(Cx *cx, const Options *o)
     const Code *code = code_find(o->argument[0]);
     if (!code)
         return explain_unknown(cx, o->argument[0]);
-    printf("%s: %s\n\n%s\n\n", code->name, code->title, code->text ? code->text : BUG_TEXT);
+    printf("%s: %s\n\n", code->name, code->title);
+    print_wrapped(code->text ? code->text : bug_text);
+    printf("\n\n");
     print_example("wrong: ", code->wrong);
     print_example("right: ", code->right);
     printf("exit status: %d\n", (int)code->status);

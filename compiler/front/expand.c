@@ -34,21 +34,14 @@ static void add_names(const Map *map, const char **names, int *n)
             names[(*n)++] = map_key(map, i);
 }
 
-/* A parameter that has no value yet. */
-static bool comes_later(const Model *m, const char *name)
-{
-    for (size_t i = 0; i < map_count(m->params); i++)
-        if (str_eq(map_key(m->params, i), name))
-            return true;
-    return false;
-}
+static const Yaml pending;         /* in the place of a parameter's value until that is known */
 
 Yaml *expand_variable(Model *m, Place place, const char *name)
 {
     Yaml *y = map_get(m->scope->vars, name);
     if (!y)
         y = map_get(m->params, name);
-    if (y)
+    if (y && y != &pending)
         return y;
     diag_error(m->cx->diags, place, "E0431", "no parameter or argument is named '%.60s'", name);
     size_t room = map_count(m->scope->vars) + map_count(m->params);
@@ -56,7 +49,7 @@ Yaml *expand_variable(Model *m, Place place, const char *name)
     int n = 0;
     add_names(m->scope->vars, names, &n);
     add_names(m->params, names, &n);
-    if (comes_later(m, name))
+    if (y)
         diag_help(m->cx->diags, "a parameter may use those above it: move '%.60s' up", name);
     else if (str_eq(name, "in"))
         diag_help(m->cx->diags, m->scope->block ? "this block's inputs have names of their own"
@@ -157,8 +150,8 @@ static Yaml *expand_item(Model *m, const Yaml *list, int i)
     Yaml *item = expand_value(m, list->item[i]);
     if (list->kind == YAML_MAP || item->kind == list->item[i]->kind)
         return item;
-    diag_error(m->cx->diags, item->place, "E0432", "%s cannot stand inside a list",
-               read_found(m->cx->perm, item));
+    diag_error(m->cx->diags, item->place, "E0432", "%s cannot stand inside a list: write its "
+               "items out", read_found(m->cx->perm, item));
     return expand_broken(m, item);
 }
 
@@ -233,7 +226,7 @@ void expand_params(Model *m, Yaml *params, ModelDefines defines)
 {
     bool good = !params || read_map(m->cx, params, "'params'", "params: {classes: 1000}");
     for (int i = 0; good && params && i < params->n; i++)
-        map_put(m->params, params->key[i]->text, NULL);
+        map_put(m->params, params->key[i]->text, (void *)&pending);
     for (int i = 0; good && params && i < params->n; i++) {
         Yaml *given = defined(m, defines, params->key[i]->text);
         read_param(m, params->key[i], given ? given : params->item[i]);

@@ -219,7 +219,8 @@ static void call_block(Model *m, LayerForm *form, Block *b)
                .tensors = map_new(a), .path = path ? path : name ? name : m->scope->path};
     s.prefix = name ? name : path && *path ? path_stem(a, path) : b->name;
     if (b->active)
-        diag_error(m->cx->diags, form->place, "E0437", "block '%s' calls itself", b->name);
+        diag_error(m->cx->diags, form->place, "E0437", "block '%s' calls itself: repeat layers "
+                   "with 'repeat'", b->name);
     if (b->active || b->failed)
         model_lose(m);
     else

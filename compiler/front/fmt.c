@@ -238,7 +238,8 @@ static void add_flat(Str *s, const Yaml *y)
     str_char(s, y->kind == YAML_MAP ? '}' : ']');
 }
 
-/* Is there room for it, with so many columns more, and no comment in it? */
+/* Is there room for it, with so many columns more, and no comment in it? One between a key and its
+ * scalar goes behind them. */
 static bool fits(Fmt *f, const Yaml *key, const Yaml *y, int more)
 {
     f->flat.len = 0;
@@ -247,7 +248,7 @@ static bool fits(Fmt *f, const Yaml *key, const Yaml *y, int more)
         str_char(&f->flat, ' ');
     }
     add_flat(&f->flat, y);
-    return !comment_before(f, y->end) &&
+    return (y->alias || y->kind == YAML_SCALAR || !comment_before(f, y->end)) &&
            column(f) + width(f->flat.data, f->flat.len) + more <= COLUMNS;
 }
 
@@ -305,6 +306,21 @@ static void print_lines(Fmt *f, const char *text, size_t n, int indent, size_t c
     }
 }
 
+/* Of n bytes, without the blank lines at the end; more than cut spaces are not blank. */
+static size_t lines_length(const char *text, size_t n, size_t cut)
+{
+    for (size_t end = n; end > 0; ) {
+        while (end > 0 && strchr("\r\n", text[end - 1]))
+            end--;
+        n = end;
+        while (end > 0 && text[end - 1] == ' ')
+            end--;
+        if (n == end || n - end > cut || (end > 0 && text[end - 1] != '\n'))
+            break;
+    }
+    return n;
+}
+
 /* "|" by its value, which is its lines; ">" by its lines, which are its author's. */
 static void print_block_scalar(Fmt *f, const Yaml *y, int indent)
 {
@@ -328,11 +344,9 @@ static void print_block_scalar(Fmt *f, const Yaml *y, int indent)
         print_comment(f, indent);
     if (folded) {
         content = from + strcspn(from, "\n") + 1;
-        n = (size_t)(f->text + y->end - content);
-        while (strchr(" \r\n", content[n - 1]))
-            n--;
         const char *first = content + strspn(content, " \r\n");
         cut = (size_t)source_column(f, (int)(first - f->text)) - 1;
+        n = lines_length(content, (size_t)(f->text + y->end - content), cut);
     }
     print_lines(f, content, n, indent, cut, false);
     for (size_t i = 1; i < extra; i++)
@@ -421,6 +435,10 @@ static bool format(Fmt *f, Cx *cx, const char *file, const char *text, size_t le
     scan_node(f, byte_table(f), f->root, &at);
     scan(f, at, f->len, '\0');
     print_head(f);
+    if (f->root->block && f->root->anchor) {
+        start_line(f, f->root->start, 0);
+        str_printf(&f->out, "&%s", f->root->anchor);
+    }
     if (f->root->block) {
         print_block(f, f->root, (Level){0, 0, f->len}, false);
     } else {
@@ -433,9 +451,11 @@ static bool format(Fmt *f, Cx *cx, const char *file, const char *text, size_t le
     return true;
 }
 
+/* Quotes tell "8", a word, from 8; a text of several lines is neither way a number. */
 static bool same_tree(const Yaml *a, const Yaml *b)
 {
-    if (a->kind != b->kind || a->n != b->n || a->quoted != b->quoted ||
+    bool lines = a->text && strchr(a->text, '\n');
+    if (a->kind != b->kind || a->n != b->n || (a->quoted != b->quoted && !lines) ||
         !str_eq(a->text, b->text) || !str_eq(a->anchor, b->anchor) || !str_eq(a->alias, b->alias))
         return false;
     bool same = true;

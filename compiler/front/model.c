@@ -139,7 +139,8 @@ static void read_output(Model *m, const Yaml *y)
         diag_error(m->cx->diags, y->place, "E0419", "the output '%s' is an input", t->name);
         diag_help(m->cx->diags, "add a layer '- identity: {from: %s, name: out}'", t->name);
     } else if (graph_is_output(g, t)) {
-        diag_error(m->cx->diags, y->place, "E0419", "'%s' is an output already", t->name);
+        diag_error(m->cx->diags, y->place, "E0419", "'%s' is an output already: name it once",
+                   t->name);
     } else {
         g->outputs[g->n_outputs++] = t;
     }
@@ -164,7 +165,7 @@ static void read_outputs(Model *m, const Yaml *root)
         g->outputs[g->n_outputs++] = m->last;
     if (diags_error_count(m->cx->diags) == 0 && g->n_nodes == 0)
         diag_error(m->cx->diags, yaml_get(root, "network")->place, "E0422",
-                   "the network has no layers");
+                   "the network has no layers: add one, as in '- relu'");
 }
 
 /* ---- network ------------------------------------------------------------------------------ */

@@ -53,8 +53,8 @@ static const OpDef *find_op(const Model *m, const LayerForm *form)
     if (op)
         return op;
     if (op_is_planned(form->word)) {
-        diag_error(cx->diags, form->place, "E0404", "operator '%s' is not supported yet",
-                   form->word);
+        diag_error(cx->diags, form->place, "E0404", "operator '%s' is not supported yet: docs/"
+                   "operators.md lists those that are", form->word);
         return NULL;
     }
     diag_error(cx->diags, form->place, "E0410", "unknown operator '%.60s'", form->word);
@@ -198,7 +198,8 @@ void model_define(Model *m, Tensor *t, const char *name, Place place)
     const Tensor *same = map_get(m->scope->tensors, name);
     const Place *first = same ? &same->place : local ? NULL : map_get(m->used, name);
     if (first) {
-        diag_error(m->cx->diags, place, "E0407", "the name '%.60s' is used twice", name);
+        diag_error(m->cx->diags, place, "E0407", "the name '%.60s' is used twice: rename one",
+                   name);
         diag_note(m->cx->diags, *first, "it is first used here");
     }
     map_put(m->scope->tensors, name, t);
@@ -233,7 +234,8 @@ Tensor *model_find_tensor(Model *m, const Yaml *y, const char *what)
     const Scope *outer = m->scope->outer;
     const Place *later = outer ? NULL : map_get(m->written, name);
     if (later) {
-        diag_error(cx->diags, y->place, "E0413", "'%s' is defined later than it is used", name);
+        diag_error(cx->diags, y->place, "E0413", "'%s' is defined later than it is used: "
+                   "move it up", name);
         diag_note(cx->diags, *later, "it is defined here");
         return NULL;
     }
@@ -343,7 +345,7 @@ void model_layer(Model *m, LayerForm *form)
         n->call = s->place;
     n->out = NEW(m->cx->perm, Tensor);
     n->out->producer = n;
-    bool source = n->op && n->op->max_in == 0;
+    bool source = n->op && n->op->max_in == 0 && !form_key(form, "from");
     if (!source && !model_inputs(m, form, n->in, &n->n_in))
         form->known = false;
     name_layer(m, form, n);            /* afterwards: a layer cannot mean itself */

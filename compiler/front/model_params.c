@@ -66,7 +66,8 @@ static bool check_roles(Cx *cx, const Node *n, const Yaml *weights)
         roles[i] = n->param[i].role;
     if (n->n_param > 0 || weights->n == 0)
         return read_keys(cx, weights, "'weights'", roles, n->n_param);
-    diag_error(cx->diags, weights->place, "E0418", "this '%s' has no weights to name",
+    diag_error(cx->diags, weights->place, "E0418", "this '%s' has no weights to name: leave "
+               "'weights' out",
                n->op->name);
     return false;
 }

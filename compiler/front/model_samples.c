@@ -74,7 +74,7 @@ static SampleFile *read_files(Model *m, const Yaml *sample, bool input, int *n)
         file[i] = (SampleFile){y->key[i]->text, read_word(m->cx, y->item[i], "a file")};
         if (file[i].path && !path_is_below(file[i].path))
             diag_error(m->cx->diags, y->item[i]->place, "E0439",
-                       "'%.60s' is not below the model's folder", file[i].path);
+                       "'%.60s' is not below the model's folder: copy it there", file[i].path);
     }
     *n = y->n;
     return file;

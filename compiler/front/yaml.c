@@ -176,8 +176,10 @@ static Yaml *read_key(Reader *r)
     Yaml *key = read_node(r);
     if (key == NULL)
         return NULL;
-    if (key->kind != YAML_SCALAR) {
-        diag_error(r->cx->diags, key->place, "E0307", "a key must be a word, not a list or map");
+    bool scalar = key->kind == YAML_SCALAR;
+    if (!scalar || (!key->quoted && !*key->text)) {
+        diag_error(r->cx->diags, key->place, "E0307", scalar ? "a key must not be empty"
+                   : "a key must be a word, not a list or map");
         diag_help(r->cx->diags, "if it is meant as a word, put it in quotes");
         return NULL;
     }
@@ -203,7 +205,8 @@ static bool read_pairs(Reader *r, Yaml *map, int *height)
             return false;
         const Yaml *first = map_get(seen, key->text);
         if (first != NULL) {
-            diag_error(r->cx->diags, key->place, "E0305", "duplicate key '%s'", key->text);
+            diag_error(r->cx->diags, key->place, "E0305", "duplicate key '%s': delete or rename "
+                       "one", key->text);
             diag_note(r->cx->diags, first->place, "the first one is here");
         }
         Yaml *value = read_node(r);
@@ -244,50 +247,46 @@ static Yaml *read_collection(Reader *r, YamlKind kind)
     return y;
 }
 
-static bool refuse_tag(Reader *r, const yaml_char_t *tag)
-{
-    if (tag != NULL)
-        diag_error(r->cx->diags, event_place(r), "E0310",
-                   "the tag '%s' is not part of the model language", (const char *)tag);
-    if (tag != NULL)
-        diag_help(r->cx->diags, "leave it out: where a value stands says what it is");
-    return tag != NULL;
-}
-
 static Yaml *read_untagged(Reader *r)
 {
     switch (r->event.type) {
     case YAML_SEQUENCE_START_EVENT:
-        return refuse_tag(r, r->event.data.sequence_start.tag) ? NULL
-                                                               : read_collection(r, YAML_LIST);
+        return read_collection(r, YAML_LIST);
     case YAML_MAPPING_START_EVENT:
-        return refuse_tag(r, r->event.data.mapping_start.tag) ? NULL
-                                                              : read_collection(r, YAML_MAP);
+        return read_collection(r, YAML_MAP);
     case YAML_ALIAS_EVENT:
         return read_alias(r);
     default:
-        return refuse_tag(r, r->event.data.scalar.tag) ? NULL : read_scalar(r);
+        return read_scalar(r);
     }
 }
 
-static const yaml_char_t *event_anchor(const yaml_event_t *e)
+/* What stands before a node, NULL where there is nothing. */
+static void event_marks(const yaml_event_t *e, const yaml_char_t **anchor, const yaml_char_t **tag)
 {
-    switch (e->type) {
-    case YAML_SEQUENCE_START_EVENT:
-        return e->data.sequence_start.anchor;
-    case YAML_MAPPING_START_EVENT:
-        return e->data.mapping_start.anchor;
-    case YAML_SCALAR_EVENT:
-        return e->data.scalar.anchor;
-    default:
-        return NULL;
-    }
+    bool list = e->type == YAML_SEQUENCE_START_EVENT, map = e->type == YAML_MAPPING_START_EVENT;
+    bool scalar = e->type == YAML_SCALAR_EVENT;
+    *anchor = list     ? e->data.sequence_start.anchor
+              : map    ? e->data.mapping_start.anchor
+              : scalar ? e->data.scalar.anchor
+                       : NULL;
+    *tag = list     ? e->data.sequence_start.tag
+           : map    ? e->data.mapping_start.tag
+           : scalar ? e->data.scalar.tag
+                    : NULL;
 }
 
 /* The node that starts with the current event. */
 static Yaml *read_node(Reader *r)
 {
-    const yaml_char_t *name = event_anchor(&r->event);
+    const yaml_char_t *name, *tag;
+    event_marks(&r->event, &name, &tag);
+    if (tag != NULL) {
+        diag_error(r->cx->diags, event_place(r), "E0310",
+                   "the tag '%s' is not part of the model language", (const char *)tag);
+        diag_help(r->cx->diags, "leave it out: where a value stands says what it is");
+        return NULL;
+    }
     if (name == NULL)
         return read_untagged(r);
     Anchor *a = NEW(r->cx->perm, Anchor);
@@ -375,7 +374,7 @@ static bool check_text(Cx *cx, const char *file, const char *text, size_t len)
         uint32_t c = utf8_decode(text + i, len - i, &used);
         problem = bad_character(c, i + 1 < len && text[i + 1] == '\n', &code);
         if (problem == NULL && at.col == 1 && is_tag_directive(text + i, len - i)) {
-            problem = "tag directives are not part of the model language";
+            problem = "tag directives are not part of the model language: leave this out";
             code = "E0310";
         }
         if (problem != NULL) {

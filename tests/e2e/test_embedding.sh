@@ -187,6 +187,34 @@ END
     fi
 }
 
+# The weights as C text by clang, where there is one; what the depfile tells CMake is what net2c read.
+check_array() {
+    project array <<'END'
+cmake_minimum_required(VERSION 3.20)
+project(array LANGUAGES C)
+find_package(net2c REQUIRED)
+net2c_add_network(tiny_gen MODEL tiny.yaml WEIGHTS tiny.safetensors WEIGHTS_AS array)
+add_executable(embedded embedded.c)
+target_link_libraries(embedded PRIVATE tiny_gen)
+END
+    local compiler=cc
+    command -v clang >/dev/null && compiler=clang
+    configure array -DCMAKE_C_COMPILER=$compiler ||
+        { fail "array: configure"; tail -n 20 "$folder/array.log"; return 0; }
+    build_and_run array
+    for file in tiny.yaml tiny.safetensors; do
+        grep -q "^[^ ]*tiny_gen\.c:.* [^ ]*/$file\( \|\$\)" \
+            "$folder/work/array/build/net2c/tiny_gen.d" || fail "array: no $file in the depfile"
+        touch "$folder/work/array/$file"
+        cmake --build "$folder/work/array/build" >"$folder/again.out"
+        grep -q 'net2c: tiny_gen' "$folder/again.out" || fail "array: a new $file is not noticed"
+    done
+    cmake --build "$folder/work/array/build" >"$folder/again.out"
+    if grep -E 'net2c: |Building' "$folder/again.out"; then
+        fail "array: builds again what is there"
+    fi
+}
+
 # A project in C++ alone, in a folder with a space, by Ninja if there is one, with link-time
 # optimisation, a unity build and warnings as errors.
 check_cxx_project() {
@@ -282,6 +310,7 @@ expect_numbers
 run_examples
 check_cmake_example
 check_subproject
+check_array
 check_cxx_project
 check_other_machine
 check_wrong_calls

@@ -31,13 +31,19 @@ network:
   - lrn: {name: lrn, from: x, size: 5}
   - clip: {name: clip, from: x, min: -1, max: 2}
   - leaky_relu: {name: leaky_relu, from: x, negative_slope: 0.5}
+  - tanh: {name: tanh, from: x}
+  - sigmoid: {name: sigmoid, from: x}
+  - log_softmax: {name: log_softmax, from: x, axis: 1}
   - softmax: {name: softmax, from: v, axis: 1}
   - conv: {name: chain, from: x, out: 37, kernel: 1, groups: 37, bias: false, path: conv}
   - relu: {name: chain_relu}
   - maxpool: {name: chain_pool, kernel: 2, stride: 1}
   - softmax: {name: chain_softmax, axis: 1}
-outputs: [conv, relu, maxpool, lrn, clip, leaky_relu, softmax, chain_relu, chain_pool, chain_softmax]
+outputs: [conv, relu, maxpool, lrn, clip, leaky_relu, tanh, sigmoid, log_softmax, softmax, chain_relu,
+  chain_pool, chain_softmax]
 """
+
+ROUNDED = ("lrn", "tanh", "sigmoid", "softmax", "log_softmax", "chain_softmax")
 
 
 def single(x):
@@ -82,6 +88,17 @@ def softmax(values):
     return [p / sum(powers) for p in powers]
 
 
+def log_softmax(values):
+    top = largest(values)
+    if top != top or top == INF or top == -INF:
+        return [NAN] * len(values)
+    return [v - top - math.log(sum(math.exp(w - top) for w in values)) for v in values]
+
+
+def sigmoid(v):
+    return 1 / (1 + math.exp(-v)) if v > -700 else math.exp(max(v, -1000.0)) if v == v else v
+
+
 def lrn(values, c):
     """PyTorch's defaults: size 5, alpha 1e-4, beta 0.75, k 1; sums in double."""
     window = values[max(0, c - 2):c + 3]
@@ -113,6 +130,9 @@ def expected(x, v):
         "lrn": along_channels(planes, lambda column: [lrn(column, c) for c in range(C)]),
         "clip": [v if v != v else min(max(v, -1.0), 2.0) for v in x],
         "leaky_relu": [v if v >= 0 else v * 0.5 for v in x],
+        "tanh": [math.tanh(v) for v in x],
+        "sigmoid": [sigmoid(v) for v in x],
+        "log_softmax": along_channels(planes, log_softmax),
         "softmax": [p for i in range(0, len(v), 3) for p in softmax(v[i:i + 3])],
         "chain_relu": [v for plane in rectified for v in plane],
         "chain_pool": [v for plane in pooled for v in plane],
@@ -120,10 +140,11 @@ def expected(x, v):
     }
 
 
-def same(got, want, tolerance):
+def same(got, want, tolerance, least):
+    """Within the tolerance, relative to what is expected or to `least` if that is larger."""
     if want != want or got != got:
         return want != want and got != got
-    return got == single(want) or abs(got - want) <= tolerance * abs(want) + 2 * TINY * tolerance
+    return got == single(want) or abs(got - want) <= tolerance * max(abs(want), least) + 2 * TINY * tolerance
 
 
 def cpu_has(flag):
@@ -141,8 +162,10 @@ def check(row, item, x, v):
     bad = 0
     for name, values in want.items():
         got = read_npy(FOLDER / f"{name}.npy")
-        tolerance = 1e-6 if name in ("lrn", "softmax", "chain_softmax") else 0
-        wrong = [i for i, (a, b) in enumerate(zip(got, values)) if not same(a, b, tolerance)]
+        tolerance = 1e-6 if name in ROUNDED else 0
+        least = 1 if name == "log_softmax" else 0
+        wrong = [i for i, (a, b) in enumerate(zip(got, values))
+                 if not same(a, b, tolerance, least)]
         if len(got) != len(values) or wrong:
             i = wrong[0] if wrong else 0
             print(f"{row}, item {item}: {name} has {len(wrong)} wrong values, "

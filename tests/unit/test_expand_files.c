@@ -332,14 +332,15 @@ static void test_manual(void **state)
             fail_msg("%s\n%s", text, messages(cx));
         n++;
     }
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 12);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_several_errors), TEST(test_errors_are_capped), TEST(test_chain),
-        TEST(test_repeat_limit),   TEST(test_shape_limits),      TEST(test_largest_graph_reads_back),
+        TEST(test_repeat_limit),   TEST(test_shape_limits),
+        TEST(test_largest_graph_reads_back),
         TEST(test_layer_limit),    TEST(test_nesting_limit),     TEST(test_scalar_limit),
         TEST(test_work_limit),     TEST(test_alexnet),           TEST(test_defines),
         TEST(test_samples),        TEST(test_manual),

@@ -90,6 +90,7 @@ static void test_comments(void **state)
         {"a: 'no # comment' # one\n", "a: \"no # comment\"  # one\n"},
         {"--- # start\na: 1\n... # stop\n# after\n", "---  # start\na: 1  # stop\n# after\n"},
         {"# one\n%YAML 1.2\n# two\n---\na: 1\n", NULL},
+        {"a: {b: 1, c: # of c\n     2, d: 3}\n", "a: {b: 1, c: 2,  # of c\n    d: 3}\n"},
         {"a:\n  # before the value\n  1\nb: 2\n", "a: 1\n# before the value\nb: 2\n"},
     };
     (void)state;
@@ -111,6 +112,7 @@ static void test_scalars(void **state)
         {"a: |1\n  x\n y\nb: ''\nc: |\n\n", "a: |2\n   x\n  y\nb: \"\"\nc: \"\"\n"},
         {"a: >  # folded\n      some\n      words\n\n      more\nb: 1\n",
          "a: >  # folded\n  some\n  words\n\n  more\nb: 1\n"},
+        {"# c\n&r\na: [one\n\n two]\n", "# c\n&r\na: [\"one\\u000atwo\"]\n"},
         {"a: one\n     two\n\n     three\nb: \"one\n  two\"\n",
          "a: one\n  two\n\n  three\nb: \"one\n  two\"\n"},
     };

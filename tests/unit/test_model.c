@@ -117,6 +117,67 @@ static void test_names_and_paths(void **state)
     check_round_trip(*state, g);
 }
 
+/* A list of axes, tensors of the weights as values, slices of them. */
+static void test_tokens(void **state)
+{
+    const Graph *g = parse_good(*state, HEAD
+        "  - reshape: {shape: [N, 4, 64]}\n"
+        "  - transpose: {perm: [0, 2, 1], name: seq}\n"
+        "  - param: {path: pos_embed, shape: [1, 64, 4]}\n"
+        "  - add: {from: [pos_embed, seq]}\n"
+        "  - linear: {out: 4, weights: {weight: \"in.weight[4:8]\", bias: in.bias}}\n"
+        "  - reduce_mean: {axis: -2}\n"
+        "  - reshape: {shape: [N, 2, 2]}\n"
+        "  - reduce_mean: {axis: [1, 2], keepdims: true}\n");
+    assert_string_equal(g->nodes[2]->param[0].key, "pos_embed");
+    assert_int_equal(g->nodes[2]->out->shape.dim[0], DIM_N);
+    assert_string_equal(g->nodes[4]->param[0].key, "in.weight[4:8]");
+    assert_int_equal(g->nodes[5]->out->shape.rank, 2);
+    assert_int_equal(g->nodes[7]->out->shape.rank, 3);
+    const char *text = graph_text(((Cx *)*state)->perm, g);
+    assert_non_null(strstr(text, "perm: [0, 2, 1]"));
+    assert_non_null(strstr(text, "axis: [-2], keepdims: false"));
+    assert_non_null(strstr(text, "path: pos_embed, shape: [1, 64, 4], expect: [N, 64, 4]}"));
+    assert_non_null(strstr(text, "weights: {weight: \"in.weight[4:8]\", bias: in.bias}"));
+    check_round_trip(*state, g);
+}
+
+static void check_not_yet(Cx *cx, const char *op)
+{
+    const Diag *d = diags_get(cx->diags, 0);
+    assert_string_equal(d->code, "E0404");
+    assert_int_equal(d->place.line, 6);
+    assert_non_null(strstr(d->text,
+                           arena_printf(cx->perm, "operator '%s' is not supported yet", op)));
+}
+
+/* Every operator of the language is there or refused as not there yet: none is unknown. */
+static void test_all_operators_are_known(void **state)
+{
+    static const char words[] =
+        "conv conv_transpose linear matmul maxpool avgpool adaptive_avgpool global_avgpool "
+        "global_maxpool lrn batchnorm instancenorm groupnorm layernorm relu relu6 leaky_relu prelu "
+        "elu sigmoid tanh gelu silu hardsigmoid hardswish clip softmax log_softmax add sub mul div "
+        "min max pow sqrt exp neg abs flatten reshape transpose squeeze unsqueeze concat split "
+        "slice pad identity dropout resize channel_shuffle depth_to_space space_to_depth "
+        "reduce_mean reduce_max reduce_sum param ";
+    (void)state;
+    int there = 0;
+    for (const char *word = words; *word; word = strchr(word, ' ') + 1) {
+        Cx *cx = cx_new();                     /* errors of one run are limited */
+        const char *op = arena_strndup(cx->perm, word, strcspn(word, " "));
+        bool found = op_find(op) != NULL;
+        there += found;
+        const Graph *g = found ? NULL : parse(cx, arena_printf(cx->perm, HEAD "  - %s\n", op));
+        assert_null(g);
+        assert_int_equal(diags_count(cx->diags), !found);
+        if (!found)
+            check_not_yet(cx, op);
+        cx_delete(cx);
+    }
+    assert_int_equal(there, op_count());
+}
+
 static void test_bind(void **state)
 {
     Arena *a = ((Cx *)*state)->perm;
@@ -280,6 +341,11 @@ static const Broken broken[] = {
     {"E0412", 6, HEAD "  - lrn: {size: 5, alpha: small}\n"},
     {"E0412", 6, HEAD "  - reshape: {shape: [N, 0, -1]}\n"},
     {"E0412", 6, HEAD "  - reshape: {shape: 4}\n"},
+    {"E0412", 6, HEAD "  - transpose: {perm: [0, 2, x]}\n"},
+    {"E0412", 6, HEAD "  - transpose: {perm: []}\n"},
+    {"E0412", 6, HEAD "  - reduce_mean: {axis: {a: 1}}\n"},
+    {"E0412", 6, HEAD "  - reduce_mean: {axis: [1, 2, 3, 1, 2, 3, 1]}\n"},
+    {"E0612", 6, HEAD "  - param: {from: x, path: p, shape: [1, 4]}\n"},
     {"E0601", 7, HEAD "  - relu\n  - conv: {out: 0, kernel: 3}\n  - relu\n  - relu\n"},
     {"E0611", 6, HEAD "  - conv: {out: 6}\n  - relu\n"},
     {"E0604", 6, HEAD "  - conv: {out: 6, kernel: 9}\n  - flatten\n  - linear: {out: 3}\n"},
@@ -369,6 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_alexnet),        TEST(test_alexnet_small),     TEST(test_names_and_paths),
+        TEST(test_tokens),         TEST(test_all_operators_are_known),
         TEST(test_bind),           TEST(test_branches),          TEST(test_one_dimension),
         TEST(test_attribute_forms), TEST(test_labels),           TEST(test_broken),
         TEST(test_several_errors), TEST(test_errors_are_capped), TEST(test_hints),

@@ -384,6 +384,66 @@ static void check_shapes(void **state)
     assert_non_null(strstr(text, "has it as [15] [E0203]\nhelp: it has as many elements"));
 }
 
+/* ---- slices ---- */
+
+static void finds_slices(void **state)
+{
+    Cx *cx = *state;
+    Weights *w = open_header(cx, "{" T("w", "[4,2]", "[0,32]") "," T("s", "[]", "[32,36]") ","
+                             T("w[0:1]", "[3]", "[36,48]") "}", 48);
+    assert_non_null(w);
+    const WeightTensor *whole = weights_find(w, "w"), *part = weights_find(w, "w[1:3]");
+    assert_string_equal(part->key, "w[1:3]");
+    assert_string_equal(shape_text(cx->perm, &part->shape), "[2, 2]");
+    assert_ptr_equal(part->data.data, whole->data.data + 8);
+    assert_int_equal(part->data.size, 16);
+    assert_ptr_equal(weights_find(w, "w[1:3]"), part);
+    assert_ptr_equal(weights_find(w, "w[0:4]")->data.data, whole->data.data);
+    assert_int_equal(weights_find(w, "w[0:1]")->shape.dim[0], 3);     /* its own name */
+    static const char *const none[] = {"w[3:5]", "w[4:5]", "w[2:2]", "w[-1:1]", "w[0:x]", "w[:2]",
+                                       "s[0:1]", "v[0:1]", "w[0:1", "[0:1]", "w[1:2][0:1]"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_null(weights_find(w, none[i]));
+    assert_int_equal(weights_count(w), 3);
+    weights_close(w);
+}
+
+/* Two layers, each with its part of one tensor. */
+static Graph *sliced_graph(Cx *cx)
+{
+    Graph *g = graph_new(cx->perm);
+    g->file = "m.yaml";
+    add_param(add_layer(g, "q", 1), "weight", "in.w[0:4]", (Shape){2, {4, 2}});
+    add_param(add_layer(g, "k", 2), "weight", "in.w[4:6]", (Shape){2, {2, 2}});
+    return g;
+}
+
+static void check_slices(void **state)
+{
+    Cx *cx = *state;
+    static const struct {
+        const char *header, *message;
+    } cases[] = {
+        {"{" T("in.w", "[6,2]", "[0,48]") "}", ""},
+        {"{" T("in.w", "[5,2]", "[0,40]") "}",
+         "m.yaml:2:1: error: 'k' needs 'in.w[4:6]' of shape [2, 2], but the weights file has "
+         "'in.w' as [5, 2] [E0203]\n"},
+        {"{" T("in_w", "[6,2]", "[0,48]") "}", "help: it has 'in_w' [6, 2]"},
+        {"{" T("net.in.w", "[6,2]", "[0,48]") "}", "bind: \"net.$path.$param\""},
+        {"{" T("in.w", "[8,3]", "[0,96]") "}",
+         "has it as [4, 3] [E0203]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int first = diags_count(cx->diags);
+        Weights *w = open_header(cx, cases[i].header, i == 1 ? 40 : i == 4 ? 96 : 48);
+        assert_int_equal(weights_check(cx, w, sliced_graph(cx)), i == 0);
+        const char *text = diags_render(cx->diags, cx->perm, first, false);
+        if (i == 0 ? *text : !strstr(text, cases[i].message))
+            fail_msg("%s", text);
+        weights_close(w);
+    }
+}
+
 static void check_type(void **state)
 {
     const char *text = check(*state, "{" CONV ",\"fc.weight\":{\"dtype\":\"BF16\","
@@ -480,6 +540,18 @@ static void init_has_the_promised_distribution(void **state)
     weights_close(w);
 }
 
+static void init_of_slices(void **state)
+{
+    Cx *cx = *state;
+    assert_true(weights_init(cx, sliced_graph(cx), 1, path));
+    Weights *w = weights_open(cx, path);
+    assert_int_equal(weights_count(w), 1);
+    assert_string_equal(shape_text(cx->perm, &weights_find(w, "in.w")->shape), "[6, 2]");
+    assert_true(weights_check(cx, w, sliced_graph(cx)));
+    assert_int_equal(diags_count(cx->diags), 0);
+    weights_close(w);
+}
+
 static void init_that_fails(void **state)
 {
     Cx *cx = *state;
@@ -514,11 +586,14 @@ int main(void)
         WITH_CX(check_prefix),
         WITH_CX(check_empty_file),
         WITH_CX(check_shapes),
+        WITH_CX(finds_slices),
+        WITH_CX(check_slices),
         WITH_CX(check_type),
         WITH_CX(init_is_the_same_everywhere),
         WITH_CX(init_fits_its_graph),
         WITH_CX(init_escapes_keys),
         WITH_CX(init_has_the_promised_distribution),
+        WITH_CX(init_of_slices),
         WITH_CX(init_that_fails),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
