@@ -307,7 +307,8 @@ void conv_halo(const Node *n, int64_t pad[4])
     int64_t tile = 1;
     bool tiled = n->algo && winograd_tile(n, n->algo, &tile);
     for (int d = 0; d < 2; d++) {
-        int64_t reach = (w.out[d] + tile - 1) / tile * tile + w.kernel[d] - 1 - w.pad[d] - w.in[d];
+        int64_t rows = (w.out[d] + tile - 1) / tile * tile + (w.kernel[d] - 1) / w.stride[d];
+        int64_t reach = rows * w.stride[d] - w.pad[d] - w.in[d];
         pad[d] = w.pad[d];
         pad[d + 2] = tiled && reach > w.pad[d + 2] ? reach : w.pad[d + 2];
     }

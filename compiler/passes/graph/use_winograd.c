@@ -1,4 +1,4 @@
-/* use-winograd: convolutions of stride 1 take the fewer products of Winograd's minimal filtering
+/* use-winograd: convolutions take the fewer products of Winograd's minimal filtering
  * where that pays.
  *
  *   conv{kernel: 3}(x) -> y    =>    conv{kernel: 3, algo: winograd 4}(x) -> y
@@ -34,12 +34,15 @@ static double winograd_cycles(const Node *n, const Row *row, int64_t m)
 {
     Window w = node_window(n);
     double in = (double)n->in[0]->shape.dim[1], out = (double)n->out->shape.dim[1];
-    double groups = (double)node_int(n, "groups"), side = (double)m;
-    double alpha = side + (double)w.kernel[0] - 1, points = alpha * alpha;
+    double groups = (double)node_int(n, "groups"), side = (double)m, stride = (double)w.stride[0];
+    double alpha = side + (double)((w.kernel[0] - 1) / w.stride[0]), points = alpha * alpha;
+    in *= stride * stride;
     double tiles = (double)((w.out[0] + m - 1) / m * ((w.out[1] + m - 1) / m));
     double products = points * tiles * out * in / groups;
     double transforms = tiles * (in * 2 * points * alpha + out * side * alpha * (alpha + side));
-    return cycles(row, products + transforms, points * out * in / groups);
+    /* element by element: a lane's worth of multiply-adds each */
+    double spread = stride > 1 ? tiles * side * side * in * row->lanes * row->fma_issue : 0;
+    return cycles(row, products + transforms + spread, points * out * in / groups);
 }
 
 /* The label of the cheapest tile, or NULL. */
