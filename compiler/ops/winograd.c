@@ -16,8 +16,8 @@
  * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in
  * double.
  *
- * contract: the nests stand in frames: all tiles of x become v; then, block of output channels by
- * block, the products become mm and mm becomes y, so that mm is small. What infinity or NaN meets
+ * contract: the nests stand in frames: band by band of tile rows, all tiles of x become v; then,
+ * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN meets
  * in a tile, it spreads over the tile.
  */
 #include "ops/ops.h"
@@ -75,17 +75,40 @@ static void tables_make(int m, int r, Tables *t)
     t->g[n][r - 1] = 1;
 }
 
-bool winograd_tile(const Node *n, const char *algo, int64_t *m)
+static bool word_read(const char **text, const char *word)
+{
+    size_t n = strlen(word);
+    bool found = strncmp(*text, word, n) == 0;
+    *text += found ? n : 0;
+    return found;
+}
+
+/* Up to four digits. */
+static bool number_read(const char **text, int64_t *out)
+{
+    int digits = 0;
+    for (*out = 0; **text >= '0' && **text <= '9' && digits < 4; digits++)
+        *out = *out * 10 + (*(*text)++ - '0');
+    return digits > 0;
+}
+
+bool winograd_form(const Node *n, const char *algo, WinogradForm *f)
 {
     Window w = node_window(n);
     int64_t groups = node_int(n, "groups"), out = n->out->shape.dim[1] / groups;
-    int64_t stride = w.stride[0], taps = (w.kernel[0] + stride - 1) / stride;
-    if (strncmp(algo, "winograd ", 9) != 0 || algo[9] < '2' || algo[9] > '6' || algo[10])
+    int64_t stride = w.stride[0];
+    *f = (WinogradForm){.r = (w.kernel[0] + stride - 1) / stride, .stride = stride};
+    if (!word_read(&algo, "winograd ") || !number_read(&algo, &f->m) || f->m < 2)
         return false;
-    *m = algo[9] - '0';
-    return n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] && w.stride[1] == stride &&
-           w.dilation[0] == 1 && w.dilation[1] == 1 && taps >= 2 && *m + taps - 1 <= MAX_ALPHA &&
-           stride <= MAX_ALPHA && out % CHANNELS == 0 &&
+    for (int d = 0; d < 2; d++)
+        f->tiles[d] = (w.out[d] + f->m - 1) / f->m;
+    f->band = f->tiles[0];
+    if (word_read(&algo, " rows ") &&
+        (!number_read(&algo, &f->band) || f->band < 1 || f->tiles[0] % f->band != 0))
+        return false;
+    return !*algo && n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] &&
+           w.stride[1] == stride && w.dilation[0] == 1 && w.dilation[1] == 1 && f->r >= 2 &&
+           f->m + f->r - 1 <= MAX_ALPHA && stride <= MAX_ALPHA && out % CHANNELS == 0 &&
            n->in[0]->shape.dim[1] / groups * stride * stride % CHANNELS == 0;
 }
 
@@ -95,11 +118,13 @@ typedef struct Winograd {
     Arena *arena;
     Builder build;
     Tables table;
-    int64_t m, r, alpha, tiles[2], groups, in_each, out_each, block;
+    int64_t m, r, alpha, groups, in_each, out_each, block;
+    int64_t tiles[2];                  /* of a band */
     int64_t stride, channels, taps, pad[2];    /* of the convolution that this one comes from */
     Buffer *a, *b, *u, *v, *mm;
     Buffer *spread;                    /* the input with s x s times the channels; NULL: stride 1 */
-    Index n, g, ob, ty, tx;            /* of the open frames */
+    Index n, g, ty, tx;                /* of the open frames */
+    Index first;                       /* output row of the band */
 } Winograd;
 
 static Index digits(const Winograd *w, Index high, int64_t base, Index low)
@@ -243,7 +268,12 @@ static Index tile_index(const Winograd *w)
     return digits(w, w->ty, w->tiles[1], w->tx);
 }
 
-/* The input of a group, with s x s times the channels, which come last. */
+static Index input_row(const Winograd *w, Index in_band)
+{
+    return index_offset(digits(w, w->first, w->stride, in_band), -w->pad[0]);
+}
+
+/* The input of a band and group, with s x s times the channels, which come last. */
 static void spread_input(Winograd *w)
 {
     const int64_t rows = w->m * w->tiles[0] + w->r - 1, columns = w->m * w->tiles[1] + w->r - 1;
@@ -255,7 +285,7 @@ static void spread_input(Winograd *w)
         Index y = loop(w, "y", rows), z = loop(w, "x", columns), c = loop(w, "c", w->channels);
         Index dy = loop(w, "dy", w->stride), dx = loop(w, "dx", w->stride);
         const Index from[] = {w->n, digits(w, w->g, w->channels, c),
-                              index_offset(digits(w, y, w->stride, dy), -w->pad[0]),
+                              input_row(w, digits(w, y, w->stride, dy)),
                               index_offset(digits(w, z, w->stride, dx), -w->pad[1])};
         int n_cond = 0;
         window_guard(cond, &n_cond, x, 2, from[2], true);
@@ -281,7 +311,7 @@ static Buffer *input_index(const Winograd *w, Index k, Index j, Index channel, I
     }
     from[0] = w->n;
     from[1] = digits(w, w->g, w->in_each, channel);
-    from[2] = index_offset(y, -w->pad[0]);
+    from[2] = input_row(w, y);
     from[3] = index_offset(x, -w->pad[1]);
     return w->nx->in[0];
 }
@@ -345,7 +375,7 @@ static void output_tile(Winograd *w, Index first)
         Sum s = {nx->out, w->a, rows, .factor = {j, k}, .from = {i, k, oc}};
         s.at[0] = w->n;
         s.at[1] = channel;
-        s.at[2] = digits(w, w->ty, w->m, i);
+        s.at[2] = index_add(w->arena, w->first, digits(w, w->ty, w->m, i));
         s.at[3] = digits(w, w->tx, w->m, j);
         s.start = nx->node->n_param > 1 ? nest_load(nx, nx->param[1], &channel) : NULL;
         window_guard(s.cond, &s.n_limit, nx->out, 2, s.at[2], false);
@@ -361,25 +391,29 @@ static void tile_loops(Winograd *w)
     w->tx = loop(w, "tx", w->tiles[1]);
 }
 
-void winograd_nest(NestCx *nx, int64_t m)
+static Winograd winograd_of(NestCx *nx, const WinogradForm *f)
 {
     Window window = node_window(nx->node);
-    Winograd w = {.nx = nx, .arena = nx->arena, .m = m};
+    Winograd w = {.nx = nx, .arena = nx->arena, .m = f->m, .r = f->r, .stride = f->stride};
     w.taps = window.kernel[0];
-    w.stride = window.stride[0];
-    w.r = (w.taps + w.stride - 1) / w.stride;
-    w.alpha = m + w.r - 1;
+    w.alpha = w.m + w.r - 1;
     w.groups = node_int(nx->node, "groups");
     w.channels = nx->in[0]->dim[1].extent / w.groups;
     w.in_each = w.channels * w.stride * w.stride;
     w.out_each = nx->out->dim[1].extent / w.groups;
     w.block = w.out_each % (2 * CHANNELS) == 0 ? 2 * CHANNELS : CHANNELS;
-    for (int d = 0; d < 2; d++) {
-        w.tiles[d] = (window.out[d] + m - 1) / m;
-        w.pad[d] = window.pad[d];
-    }
-    tables_make((int)m, (int)w.r, &w.table);
-    w.a = make_table(&w, "a", m, w.table.a);
+    w.tiles[0] = f->band;
+    w.tiles[1] = f->tiles[1];
+    w.pad[0] = window.pad[0];
+    w.pad[1] = window.pad[1];
+    tables_make((int)w.m, (int)w.r, &w.table);
+    return w;
+}
+
+void winograd_nest(NestCx *nx, const WinogradForm *f)
+{
+    Winograd w = winograd_of(nx, f);
+    w.a = make_table(&w, "a", w.m, w.table.a);
     w.b = make_table(&w, "bt", w.alpha, w.table.b);
     make_weights(&w);
     w.v = plane_scratch(&w, "v", w.in_each, true);
@@ -387,6 +421,7 @@ void winograd_nest(NestCx *nx, int64_t m)
     w.build = build_kernel(nx->kernel);
     w.n = loop(&w, "n", nx->out->dim[0].extent);
     w.g = loop(&w, "g", w.groups);
+    w.first = index_scale(w.arena, loop(&w, "band", f->tiles[0] / f->band), w.m * f->band);
     if (w.stride > 1)
         spread_input(&w);
     Index cb = loop(&w, "cb", w.in_each / CHANNELS);
@@ -394,9 +429,9 @@ void winograd_nest(NestCx *nx, int64_t m)
     input_tile(&w, cb);
     build_end(&w.build, 3);
     Index ob = loop(&w, "ob", w.out_each / w.block);
-    Index first = digits(&w, ob, w.block, index_scale(w.arena, w.g, w.out_each));
-    products(&w, first);
+    Index channel = digits(&w, ob, w.block, index_scale(w.arena, w.g, w.out_each));
+    products(&w, channel);
     tile_loops(&w);
-    output_tile(&w, first);
-    build_end(&w.build, 5);
+    output_tile(&w, channel);
+    build_end(&w.build, 6);
 }
