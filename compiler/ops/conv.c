@@ -289,13 +289,13 @@ static void conv_nest_im2col(NestCx *nx)
 
 bool conv_nest_by(NestCx *nx, const char *algo)
 {
-    int64_t tile;
+    WinogradForm form;
     if (!algo || str_eq(algo, "im2col"))
         conv_nest_im2col(nx);
     else if (str_eq(algo, "direct"))
         conv_nest(nx);
-    else if (winograd_tile(nx->node, algo, &tile))
-        winograd_nest(nx, tile);
+    else if (winograd_form(nx->node, algo, &form))
+        winograd_nest(nx, &form);
     else
         return false;
     return true;
@@ -304,12 +304,13 @@ bool conv_nest_by(NestCx *nx, const char *algo)
 void conv_halo(const Node *n, int64_t pad[4])
 {
     Window w = node_window(n);
-    int64_t tile = 1;
-    bool tiled = n->algo && winograd_tile(n, n->algo, &tile);
+    WinogradForm f;
+    bool tiled = n->algo && winograd_form(n, n->algo, &f);
     for (int d = 0; d < 2; d++) {
-        int64_t reach = (w.out[d] + tile - 1) / tile * tile + w.kernel[d] - 1 - w.pad[d] - w.in[d];
+        int64_t rows = tiled ? f.tiles[d] * f.m + f.r - 1 : 0;
+        int64_t reach = rows * w.stride[d] - w.pad[d] - w.in[d];
         pad[d] = w.pad[d];
-        pad[d + 2] = tiled && reach > w.pad[d + 2] ? reach : w.pad[d + 2];
+        pad[d + 2] = reach > w.pad[d + 2] ? reach : w.pad[d + 2];
     }
 }
 

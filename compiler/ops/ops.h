@@ -139,9 +139,14 @@ void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index
 #include "ops/ops.def"
 #undef OP
 bool conv_nest_by(NestCx *nx, const char *algo);
-/* The tile of outputs m that "winograd M" means for a convolution; false: it cannot have it. */
-bool winograd_tile(const Node *n, const char *algo, int64_t *m);
-void winograd_nest(NestCx *nx, int64_t m);
+/* What "winograd M" or "winograd M rows B" means for a convolution. */
+typedef struct WinogradForm {
+    int64_t m, r;                  /* outputs of a tile and taps, in each direction */
+    int64_t stride;                /* its square is by how much the input channels multiply */
+    int64_t tiles[2], band;        /* vertical, horizontal; vertical ones at a time */
+} WinogradForm;
+bool winograd_form(const Node *n, const char *algo, WinogradForm *f);  /* false: none of this node */
+void winograd_nest(NestCx *nx, const WinogradForm *f);
 /* What must be readable around the input, where it is zero: top, left, bottom, right. */
 void conv_halo(const Node *n, int64_t pad[4]);
 

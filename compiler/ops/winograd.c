@@ -1,9 +1,13 @@
-/* winograd: a convolution of stride 1 as F(m, r): m x m outputs from r x r taps with a = m + r - 1
- * products in each direction instead of m * r.
+/* winograd: a convolution as F(m, r): m x m outputs from r x r taps with a = m + r - 1 products in
+ * each direction instead of m * r.
  *
  *   y = A' [ (G w G') . (B' x B) ] A        of a tile of a x a inputs, the products summed over ic
  *
  * example: F(4, 3) has a = 6: 36 products where the direct sum has 144.
+ *
+ * A convolution of stride s is one of stride 1 over s x s times the channels: channel (c, dy, dx) at
+ * (y, x) is channel c at (s * y + dy, s * x + dx), and what s does not divide of the kernel is filled
+ * up with zeros. 11 x 11 taps of stride 4 over 3 channels are 3 x 3 taps over 48.
  *
  * The matrices are those of Toom and Cook's evaluation and interpolation at a - 1 points and
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
@@ -12,8 +16,8 @@
  * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in
  * double.
  *
- * contract: the nests stand in frames: all tiles of x become v; then, block of output channels by
- * block, the products become mm and mm becomes y, so that mm is small. What infinity or NaN meets
+ * contract: the nests stand in frames: band by band of tile rows, all tiles of x become v; then,
+ * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN meets
  * in a tile, it spreads over the tile.
  */
 #include "ops/ops.h"
@@ -71,17 +75,41 @@ static void tables_make(int m, int r, Tables *t)
     t->g[n][r - 1] = 1;
 }
 
-bool winograd_tile(const Node *n, const char *algo, int64_t *m)
+static bool word_read(const char **text, const char *word)
+{
+    size_t n = strlen(word);
+    bool found = strncmp(*text, word, n) == 0;
+    *text += found ? n : 0;
+    return found;
+}
+
+/* Up to four digits. */
+static bool number_read(const char **text, int64_t *out)
+{
+    int digits = 0;
+    for (*out = 0; **text >= '0' && **text <= '9' && digits < 4; digits++)
+        *out = *out * 10 + (*(*text)++ - '0');
+    return digits > 0;
+}
+
+bool winograd_form(const Node *n, const char *algo, WinogradForm *f)
 {
     Window w = node_window(n);
     int64_t groups = node_int(n, "groups"), out = n->out->shape.dim[1] / groups;
-    if (strncmp(algo, "winograd ", 9) != 0 || algo[9] < '2' || algo[9] > '6' || algo[10])
+    int64_t stride = w.stride[0];
+    *f = (WinogradForm){.r = (w.kernel[0] + stride - 1) / stride, .stride = stride};
+    if (!word_read(&algo, "winograd ") || !number_read(&algo, &f->m) || f->m < 2)
         return false;
-    *m = algo[9] - '0';
-    return n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] && w.kernel[0] >= 2 &&
-           *m + w.kernel[0] - 1 <= MAX_ALPHA && w.stride[0] == 1 && w.stride[1] == 1 &&
-           w.dilation[0] == 1 && w.dilation[1] == 1 && out % CHANNELS == 0 &&
-           n->in[0]->shape.dim[1] / groups % CHANNELS == 0;
+    for (int d = 0; d < 2; d++)
+        f->tiles[d] = (w.out[d] + f->m - 1) / f->m;
+    f->band = f->tiles[0];
+    if (word_read(&algo, " rows ") &&
+        (!number_read(&algo, &f->band) || f->band < 1 || f->tiles[0] % f->band != 0))
+        return false;
+    return !*algo && n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] &&
+           w.stride[1] == stride && w.dilation[0] == 1 && w.dilation[1] == 1 && f->r >= 2 &&
+           f->m + f->r - 1 <= MAX_ALPHA && stride <= MAX_ALPHA && out % CHANNELS == 0 &&
+           n->in[0]->shape.dim[1] / groups * stride * stride % CHANNELS == 0;
 }
 
 /* ---- the weights, in the compiler --------------------------------------------------------- */
@@ -90,11 +118,19 @@ typedef struct Winograd {
     Arena *arena;
     Builder build;
     Tables table;
-    int64_t m, r, alpha, tiles[2], groups, in_each, out_each, block;
-    int64_t pad[2];
+    int64_t m, r, alpha, groups, in_each, out_each, block;
+    int64_t tiles[2];                  /* of a band */
+    int64_t stride, channels, taps, pad[2];    /* of the convolution that this one comes from */
     Buffer *a, *b, *u, *v, *mm;
-    Index n, g, ob, ty, tx;            /* of the open frames */
+    Buffer *spread;                    /* the input with s x s times the channels; NULL: stride 1 */
+    Index n, g, ty, tx;                /* of the open frames */
+    Index first;                       /* output row of the band */
 } Winograd;
+
+static Index digits(const Winograd *w, Index high, int64_t base, Index low)
+{
+    return index_add(w->arena, index_scale(w->arena, high, base), low);
+}
 
 static Buffer *make_table(Winograd *w, const char *name, int64_t rows,
                           double table[MAX_ALPHA][MAX_ALPHA])
@@ -109,19 +145,45 @@ static Buffer *make_table(Winograd *w, const char *name, int64_t rows,
     return made->buffer;
 }
 
-/* g[at][0] * x[.., 0] + g[at][1] * x[.., 1] + ..., where x varies in dimension `dim`. */
+/* g[at][0] * x[.., first] + g[at][1] * x[.., first + stride] + ..., along dimension `dim`. */
 static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *index, int dim)
 {
     const Expr *sum = NULL;
+    Index first = index[dim];
     for (int64_t k = 0; k < w->r; k++) {
         if (w->table.g[at][k] == 0)
             continue;
+        index[dim] = index_offset(first, k * w->stride);
         const Expr *c = expr_const(w->arena, (Type){TYPE_F64, 1}, w->table.g[at][k]);
-        index[dim] = index_const(k);
-        const Expr *e = expr_cast(w->arena, TYPE_F64, nest_load(w->nx, x, index));
+        const Expr *e = nest_load(w->nx, x, index);
         sum = sum ? expr_fma(w->arena, c, e, sum) : expr_bin(w->arena, BIN_MUL, c, e);
     }
     return sum;
+}
+
+/* c * s * s + dy * s + dx */
+static Index spread_channel(const Winograd *w, Index c, Index dy, Index dx)
+{
+    return digits(w, digits(w, c, w->stride, dy), w->stride, dx);
+}
+
+/* taps[c, ky, kx]: the kernels of one output channel, in double, filled up to s * r rows and columns
+ * with zeros. */
+static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
+{
+    const int64_t side = w->stride * w->r, extent[] = {w->channels, side, side};
+    Buffer *taps = kernel_scratch(k, "taps", TYPE_F64, 3, extent);
+    for (int copy = side > w->taps ? 0 : 1; copy < 2; copy++) {
+        Index c = nest_loop(b, "c", w->channels);
+        Index ky = nest_loop(b, "ky", copy ? w->taps : side);
+        Index kx = nest_loop(b, "kx", copy ? w->taps : side);
+        const Expr *tap = nest_load(w->nx, k->buffer[0], (Index[]){oc, c, ky, kx});
+        build_store(b, taps, (Index[]){c, ky, kx},
+                    copy ? expr_cast(w->arena, TYPE_F64, tap)
+                         : expr_const(w->arena, (Type){TYPE_F64, 1}, 0));
+        build_end(b, 3);
+    }
+    return taps;
 }
 
 /* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. */
@@ -130,36 +192,34 @@ static void make_weights(Winograd *w)
     static const int weight = 0;
     const int64_t out = w->groups * w->out_each;
     const int64_t extent[] = {w->alpha * w->alpha, out, w->in_each};
-    const int64_t half_extent[] = {w->alpha, w->r, w->in_each};
+    const int64_t half_extent[] = {w->alpha, w->channels, w->stride, w->stride * w->r};
     Made *made = nest_made(w->nx, "u", 3, extent, 1, &weight);
     Kernel *k = made->make;
     Builder b = build_kernel(k);
-    Buffer *half = kernel_scratch(k, "half", TYPE_F64, 3, half_extent);
+    Buffer *half = kernel_scratch(k, "half", TYPE_F64, 4, half_extent);
     Index oc = nest_loop(&b, "oc", out);
+    Buffer *taps = make_taps(w, &b, k, oc);
     for (int64_t i = 0; i < w->alpha; i++) {
-        Index kx = nest_loop(&b, "kx", w->r), ic = nest_loop(&b, "ic", w->in_each);
-        const Expr *e = combine(w, i, k->buffer[0], (Index[]){oc, ic, {0}, kx}, 2);
-        build_store(&b, half, (Index[]){index_const(i), kx, ic}, e);
-        build_end(&b, 2);
+        Index c = nest_loop(&b, "c", w->channels), dy = nest_loop(&b, "dy", w->stride);
+        Index kx = nest_loop(&b, "kx", w->stride * w->r);
+        build_store(&b, half, (Index[]){index_const(i), c, dy, kx},
+                    combine(w, i, taps, (Index[]){c, dy, kx}, 1));
+        build_end(&b, 3);
     }
     for (int64_t j = 0; j < w->alpha; j++) {
-        Index i = nest_loop(&b, "i", w->alpha), ic = nest_loop(&b, "ic", w->in_each);
-        const Expr *e = combine(w, j, half, (Index[]){i, {0}, ic}, 1);
+        Index i = nest_loop(&b, "i", w->alpha), c = nest_loop(&b, "c", w->channels);
+        Index dy = nest_loop(&b, "dy", w->stride), dx = nest_loop(&b, "dx", w->stride);
         Index p = index_offset(index_scale(w->arena, i, w->alpha), j);
-        build_store(&b, k->buffer[1], (Index[]){p, oc, ic},
+        const Expr *e = combine(w, j, half, (Index[]){i, c, dy, dx}, 3);
+        build_store(&b, k->buffer[1], (Index[]){p, oc, spread_channel(w, c, dy, dx)},
                     expr_cast(w->arena, w->nx->type, e));
-        build_end(&b, 2);
+        build_end(&b, 4);
     }
     build_end(&b, 1);
     w->u = made->buffer;
 }
 
 /* ---- nests -------------------------------------------------------------------------------- */
-static Index digits(const Winograd *w, Index high, int64_t base, Index low)
-{
-    return index_add(w->arena, index_scale(w->arena, high, base), low);
-}
-
 /* An odd number of rows of an odd number of cache lines (of 16 floats): planes that lie a multiple
  * of 4 KiB apart would share a few lines of the cache. */
 static Buffer *plane_scratch(const Winograd *w, const char *name, int64_t columns, bool odd_row)
@@ -208,23 +268,67 @@ static Index tile_index(const Winograd *w)
     return digits(w, w->ty, w->tiles[1], w->tx);
 }
 
+static Index input_row(const Winograd *w, Index in_band)
+{
+    return index_offset(digits(w, w->first, w->stride, in_band), -w->pad[0]);
+}
+
+/* The input of a band and group, with s x s times the channels, which come last. */
+static void spread_input(Winograd *w)
+{
+    const int64_t rows = w->m * w->tiles[0] + w->r - 1, columns = w->m * w->tiles[1] + w->r - 1;
+    const int64_t extent[] = {rows, columns, w->in_each};
+    Buffer *x = w->nx->in[0];
+    Cond cond[2];
+    w->spread = kernel_scratch(w->nx->kernel, "spread", w->nx->type, 3, extent);
+    for (int copy = 0; copy < 2; copy++) {
+        Index y = loop(w, "y", rows), z = loop(w, "x", columns), c = loop(w, "c", w->channels);
+        Index dy = loop(w, "dy", w->stride), dx = loop(w, "dx", w->stride);
+        const Index from[] = {w->n, digits(w, w->g, w->channels, c),
+                              input_row(w, digits(w, y, w->stride, dy)),
+                              index_offset(digits(w, z, w->stride, dx), -w->pad[1])};
+        int n_cond = 0;
+        window_guard(cond, &n_cond, x, 2, from[2], true);
+        window_guard(cond, &n_cond, x, 3, from[3], true);
+        if (n_cond == 0)
+            copy = 1;
+        build_if(&w->build, cond, copy ? n_cond : 0);
+        build_store(&w->build, w->spread, (Index[]){y, z, spread_channel(w, c, dy, dx)},
+                    copy ? nest_load(w->nx, x, from) : nest_const(w->nx, 0));
+        build_end(&w->build, 6);
+    }
+}
+
+/* Where an input tile reads row k and column j of a channel. */
+static Buffer *input_index(const Winograd *w, Index k, Index j, Index channel, Index from[4])
+{
+    Index y = digits(w, w->ty, w->m, k), x = digits(w, w->tx, w->m, j);
+    if (w->spread) {
+        from[0] = y;
+        from[1] = x;
+        from[2] = channel;
+        return w->spread;
+    }
+    from[0] = w->n;
+    from[1] = digits(w, w->g, w->in_each, channel);
+    from[2] = input_row(w, y);
+    from[3] = index_offset(x, -w->pad[1]);
+    return w->nx->in[0];
+}
+
 /* The tiles of a block of input channels: columns[i, j] = sum over k of B[i, k] * x[k, j], then
  * v[i, j] = sum over k of B[j, k] * columns[i, k]. */
 static void input_tile(Winograd *w, Index cb)
 {
     const int64_t extent[] = {w->alpha, w->alpha, CHANNELS};
-    Buffer *x = w->nx->in[0], *columns = build_local(&w->build, "columns", w->nx->type, 3, extent);
-    Index first = digits(w, cb, CHANNELS, index_scale(w->arena, w->g, w->in_each));
+    Buffer *columns = build_local(&w->build, "columns", w->nx->type, 3, extent);
     for (int update = 0; update < 2; update++) {
         Index i = loop(w, "i", w->alpha), j = loop(w, "j", w->alpha), c = loop(w, "c", CHANNELS);
         Index k = sum_loop(w, update, "k", w->alpha);
-        Sum s = {columns, w->b, x, .at = {i, j, c}, .factor = {i, k}};
-        s.from[0] = w->n;
-        s.from[1] = index_add(w->arena, first, c);
-        s.from[2] = index_offset(digits(w, w->ty, w->m, k), -w->pad[0]);
-        s.from[3] = index_offset(digits(w, w->tx, w->m, j), -w->pad[1]);
-        window_guard(s.cond, &s.n_cond, x, 2, s.from[2], true);
-        window_guard(s.cond, &s.n_cond, x, 3, s.from[3], true);
+        Sum s = {columns, w->b, .at = {i, j, c}, .factor = {i, k}};
+        s.x = input_index(w, k, j, digits(w, cb, CHANNELS, c), s.from);
+        for (int d = 2; d < s.x->rank && !w->spread; d++)
+            window_guard(s.cond, &s.n_cond, s.x, d, s.from[d], true);
         sum_store(w, &s, update, 3 + update);
     }
     for (int update = 0; update < 2; update++) {
@@ -271,7 +375,7 @@ static void output_tile(Winograd *w, Index first)
         Sum s = {nx->out, w->a, rows, .factor = {j, k}, .from = {i, k, oc}};
         s.at[0] = w->n;
         s.at[1] = channel;
-        s.at[2] = digits(w, w->ty, w->m, i);
+        s.at[2] = index_add(w->arena, w->first, digits(w, w->ty, w->m, i));
         s.at[3] = digits(w, w->tx, w->m, j);
         s.start = nx->node->n_param > 1 ? nest_load(nx, nx->param[1], &channel) : NULL;
         window_guard(s.cond, &s.n_limit, nx->out, 2, s.at[2], false);
@@ -287,21 +391,29 @@ static void tile_loops(Winograd *w)
     w->tx = loop(w, "tx", w->tiles[1]);
 }
 
-void winograd_nest(NestCx *nx, int64_t m)
+static Winograd winograd_of(NestCx *nx, const WinogradForm *f)
 {
     Window window = node_window(nx->node);
-    Winograd w = {.nx = nx, .arena = nx->arena, .m = m, .r = window.kernel[0]};
-    w.alpha = m + w.r - 1;
+    Winograd w = {.nx = nx, .arena = nx->arena, .m = f->m, .r = f->r, .stride = f->stride};
+    w.taps = window.kernel[0];
+    w.alpha = w.m + w.r - 1;
     w.groups = node_int(nx->node, "groups");
-    w.in_each = nx->in[0]->dim[1].extent / w.groups;
+    w.channels = nx->in[0]->dim[1].extent / w.groups;
+    w.in_each = w.channels * w.stride * w.stride;
     w.out_each = nx->out->dim[1].extent / w.groups;
     w.block = w.out_each % (2 * CHANNELS) == 0 ? 2 * CHANNELS : CHANNELS;
-    for (int d = 0; d < 2; d++) {
-        w.tiles[d] = (window.out[d] + m - 1) / m;
-        w.pad[d] = window.pad[d];
-    }
-    tables_make((int)m, (int)w.r, &w.table);
-    w.a = make_table(&w, "a", m, w.table.a);
+    w.tiles[0] = f->band;
+    w.tiles[1] = f->tiles[1];
+    w.pad[0] = window.pad[0];
+    w.pad[1] = window.pad[1];
+    tables_make((int)w.m, (int)w.r, &w.table);
+    return w;
+}
+
+void winograd_nest(NestCx *nx, const WinogradForm *f)
+{
+    Winograd w = winograd_of(nx, f);
+    w.a = make_table(&w, "a", w.m, w.table.a);
     w.b = make_table(&w, "bt", w.alpha, w.table.b);
     make_weights(&w);
     w.v = plane_scratch(&w, "v", w.in_each, true);
@@ -309,14 +421,17 @@ void winograd_nest(NestCx *nx, int64_t m)
     w.build = build_kernel(nx->kernel);
     w.n = loop(&w, "n", nx->out->dim[0].extent);
     w.g = loop(&w, "g", w.groups);
+    w.first = index_scale(w.arena, loop(&w, "band", f->tiles[0] / f->band), w.m * f->band);
+    if (w.stride > 1)
+        spread_input(&w);
     Index cb = loop(&w, "cb", w.in_each / CHANNELS);
     tile_loops(&w);
     input_tile(&w, cb);
     build_end(&w.build, 3);
     Index ob = loop(&w, "ob", w.out_each / w.block);
-    Index first = digits(&w, ob, w.block, index_scale(w.arena, w.g, w.out_each));
-    products(&w, first);
+    Index channel = digits(&w, ob, w.block, index_scale(w.arena, w.g, w.out_each));
+    products(&w, channel);
     tile_loops(&w);
-    output_tile(&w, first);
-    build_end(&w.build, 5);
+    output_tile(&w, channel);
+    build_end(&w.build, 6);
 }

@@ -1,4 +1,4 @@
-/* use-winograd: convolutions of stride 1 take the fewer products of Winograd's minimal filtering
+/* use-winograd: convolutions take the fewer products of Winograd's minimal filtering
  * where that pays.
  *
  *   conv{kernel: 3}(x) -> y    =>    conv{kernel: 3, algo: winograd 4}(x) -> y
@@ -8,53 +8,67 @@
  * breaks: nothing; results differ by rounding, and what infinity or NaN meets in a tile of outputs
  *         spreads over it. --math=strict and --disable-pass=use-winograd keep direct sums.
  *
- * The tile is the one of least cost: multiply-adds of the products and of the transforms, or the
- * bytes of the transformed weights, which are read once, whichever takes longer. Tiles beyond 4 are
- * left out: their rounding errors grow faster than what they save.
+ * Tile and band are those of least cost: multiply-adds of the products and of the transforms, or
+ * the bytes of the transformed weights, whichever take longer, and what the cache cannot hold
+ * between the steps. Bands read the weights again, from memory if the cache cannot hold them.
+ * Tiles beyond 4 are left out: their rounding errors grow faster than what they save.
  */
 #include "ops/ops.h"
 #include "passes/passes.h"
 
 #define LARGEST_TILE 4
 #define GAIN 1.2                       /* what the estimate must promise */
+#define THIRD_LEVEL 4                  /* by how much that cache is faster than memory */
 
-static double cycles(const Row *row, double multiply_adds, double weights)
+static double larger(double a, double b)
 {
-    double arithmetic = multiply_adds / (row->lanes * row->fma_issue);
-    double bytes = weights * (double)sizeof(float) / row->memory_bytes_per_cycle;
-    return arithmetic > bytes ? arithmetic : bytes;
+    return a > b ? a : b;
+}
+
+static double memory_cycles(const Row *row, double elements)
+{
+    return elements * (double)sizeof(float) / row->memory_bytes_per_cycle;
 }
 
 static double direct_cycles(const Node *n, const Row *row)
 {
-    return cycles(row, (double)n->op->cost(n).macs, (double)shape_count(&n->param[0].shape));
+    return larger((double)n->op->cost(n).macs / (row->lanes * row->fma_issue),
+                  memory_cycles(row, (double)shape_count(&n->param[0].shape)));
 }
 
-static double winograd_cycles(const Node *n, const Row *row, int64_t m)
+static double winograd_cycles(const Node *n, const Row *row, const WinogradForm *f)
 {
-    Window w = node_window(n);
-    double in = (double)n->in[0]->shape.dim[1], out = (double)n->out->shape.dim[1];
-    double groups = (double)node_int(n, "groups"), side = (double)m;
-    double alpha = side + (double)w.kernel[0] - 1, points = alpha * alpha;
-    double tiles = (double)((w.out[0] + m - 1) / m * ((w.out[1] + m - 1) / m));
-    double products = points * tiles * out * in / groups;
-    double transforms = tiles * (in * 2 * points * alpha + out * side * alpha * (alpha + side));
-    return cycles(row, products + transforms, points * out * in / groups);
+    double groups = (double)node_int(n, "groups"), m = (double)f->m, stride = (double)f->stride;
+    double in = (double)n->in[0]->shape.dim[1] * stride * stride;
+    double out = (double)n->out->shape.dim[1], cache = (double)row->l2_bytes / sizeof(float);
+    double alpha = m + (double)f->r - 1, points = alpha * alpha;
+    double tiles = (double)(f->tiles[0] * f->tiles[1]), bands = (double)(f->tiles[0] / f->band);
+    double products = points * tiles * out * in / groups, weights = points * out * in / groups;
+    double transforms = tiles * (in * 2 * points * alpha + out * m * alpha * (alpha + m));
+    /* element by element, where a vector could have had a multiply-add */
+    double spread = f->stride == 1 ? 0 : tiles * m * (m + (double)(f->r - 1) / (double)f->band) *
+                                         in * row->lanes * row->fma_issue;
+    double between = points * tiles / bands * (in / groups + 32);
+    double spilled = between > cache * 0.75 ? 2 * points * tiles * (in + out) / THIRD_LEVEL : 0;
+    double reads = weights > cache / 2 ? bands * weights : weights;
+    return larger((products + transforms + spread) / (row->lanes * row->fma_issue),
+                  memory_cycles(row, reads)) + memory_cycles(row, spilled);
 }
 
-/* The label of the cheapest tile, or NULL. */
+/* The label of the cheapest form, or NULL. */
 static const char *best_algo(PassCx *pc, const Node *n)
 {
     const char *best = NULL;
     double least = direct_cycles(n, pc->row) / GAIN;
-    for (int64_t m = 2; m <= LARGEST_TILE; m++) {
-        int64_t same;
-        const char *algo = arena_printf(pc->arena, "winograd %d", (int)m);
-        if (winograd_tile(n, algo, &same) && winograd_cycles(n, pc->row, m) < least) {
-            least = winograd_cycles(n, pc->row, m);
-            best = algo;
+    for (int m = 2; m <= LARGEST_TILE; m++)
+        for (int64_t rows = (node_window(n).out[0] + m - 1) / m; rows > 0; rows--) {
+            WinogradForm f;
+            const char *algo = arena_printf(pc->arena, "winograd %d rows %d", m, (int)rows);
+            if (!winograd_form(n, algo, &f) || winograd_cycles(n, pc->row, &f) >= least)
+                continue;
+            least = winograd_cycles(n, pc->row, &f);
+            best = rows < f.tiles[0] ? algo : arena_printf(pc->arena, "winograd %d", m);
         }
-    }
     return best;
 }
 
