@@ -50,11 +50,11 @@ typedef struct ConvNest {
     NestCx *nx;
     Builder build;
     Window window;
-    bool flat;                     /* rank 3: no oy, no ky */
+    int first;                     /* direction windows begin with: 0, or 1 at rank 3 */
     bool grouped;                  /* there is a loop g */
     int64_t groups, in_each, out_each;
     int open;                      /* loops to close */
-    Index n, g, oc, oy, ox, ic, ky, kx;
+    Index n, g, oc, ic, o[2], k[2];        /* o, k: by direction, position and tap */
 } ConvNest;
 
 /* Weights [out, ...] of a grouped convolution are seen as [groups, out / groups, ...]: the same
@@ -70,7 +70,7 @@ static void split_groups(Buffer *b, int64_t groups)
 static ConvNest conv_begin(NestCx *nx)
 {
     ConvNest c = {.nx = nx, .build = build_kernel(nx->kernel), .window = node_window(nx->node)};
-    c.flat = nx->out->rank == 3;
+    c.first = nx->out->rank == 3 ? 1 : 0;
     c.groups = node_int(nx->node, "groups");
     c.in_each = nx->in[0]->dim[1].extent / c.groups;
     c.out_each = nx->out->dim[1].extent / c.groups;
@@ -91,11 +91,17 @@ static void loops_close(ConvNest *c)
     c->open = 0;
 }
 
-static void output_row_loops(ConvNest *c)
+static void output_loops(ConvNest *c)
 {
-    if (!c->flat)
-        c->oy = loop_open(c, "oy", c->window.out[0]);
-    c->ox = loop_open(c, "ox", c->window.out[1]);
+    for (int d = c->first; d < 2; d++)
+        c->o[d] = loop_open(c, d == 0 ? "oy" : "ox", c->window.out[d]);
+}
+
+static void tap_loops(ConvNest *c, int64_t channels)
+{
+    c->ic = loop_open(c, "ic", channels);
+    for (int d = c->first; d < 2; d++)
+        c->k[d] = loop_open(c, d == 0 ? "ky" : "kx", c->window.kernel[d]);
 }
 
 static void spatial_loops(ConvNest *c)
@@ -105,71 +111,56 @@ static void spatial_loops(ConvNest *c)
     if (c->grouped)
         c->g = loop_open(c, "g", c->groups);
     c->oc = loop_open(c, "oc", c->out_each);
-    output_row_loops(c);
-}
-
-static void kernel_loops(ConvNest *c)
-{
-    if (!c->flat)
-        c->ky = loop_open(c, "ky", c->window.kernel[0]);
-    c->kx = loop_open(c, "kx", c->window.kernel[1]);
+    output_loops(c);
 }
 
 /* ---- accesses ----------------------------------------------------------------------------- */
-/* g * each + v: a channel counted over all groups. */
-static Index channel_index(const ConvNest *c, int64_t each, Index v)
+/* n and a channel counted over all groups. */
+static int item_index(const ConvNest *c, int64_t each, Index channel, Index *at)
 {
     Arena *a = c->nx->arena;
-    return c->grouped ? index_add(a, index_scale(a, c->g, each), v) : v;
+    at[0] = c->n;
+    at[1] = c->grouped ? index_add(a, index_scale(a, c->g, each), channel) : channel;
+    return 2;
+}
+
+/* Positions or taps, from at[dim] on; returns the next dimension. */
+static int place_index(const ConvNest *c, const Index place[2], int dim, Index *at)
+{
+    for (int d = c->first; d < 2; d++)
+        at[dim++] = place[d];
+    return dim;
 }
 
 static void output_index(const ConvNest *c, Index at[4])
 {
-    int d = 0;
-    at[d++] = c->n;
-    at[d++] = channel_index(c, c->out_each, c->oc);
-    if (!c->flat)
-        at[d++] = c->oy;
-    at[d] = c->ox;
+    place_index(c, c->o, item_index(c, c->out_each, c->oc, at), at);
 }
 
 /* Where a window reads x, and the guards of those positions. Returns how many guards. */
 static int input_index(const ConvNest *c, Index at[4], Cond cond[2])
 {
-    Arena *a = c->nx->arena;
-    const Buffer *x = c->nx->in[0];
-    int d = 0, n_cond = 0;
-    at[d++] = c->n;
-    at[d++] = channel_index(c, c->in_each, c->ic);
-    if (!c->flat) {
-        at[d] = window_index(a, &c->window, 0, c->oy, c->ky);
-        window_guard(cond, &n_cond, x, d, at[d], true);
-        d++;
+    int n_cond = 0, dim = item_index(c, c->in_each, c->ic, at);
+    for (int d = c->first; d < 2; d++, dim++) {
+        at[dim] = window_index(c->nx->arena, &c->window, d, c->o[d], c->k[d]);
+        window_guard(cond, &n_cond, c->nx->in[0], dim, at[dim], true);
     }
-    at[d] = window_index(a, &c->window, 1, c->ox, c->kx);
-    window_guard(cond, &n_cond, x, d, at[d], true);
     return n_cond;
+}
+
+/* Of the matrix of windows. */
+static void matrix_index(const ConvNest *c, Index at[6])
+{
+    int dim = item_index(c, c->in_each, c->ic, at);
+    place_index(c, c->o, place_index(c, c->k, dim, at), at);
 }
 
 /* The first dimensions of a parameter: [oc], or [g, oc]. */
 static int param_index(const ConvNest *c, Index *at)
 {
-    int d = 0;
-    if (c->grouped)
-        at[d++] = c->g;
-    at[d++] = c->oc;
-    return d;
-}
-
-static const Expr *weight_load(const ConvNest *c)
-{
-    Index at[5];
-    int d = param_index(c, at);
-    at[d++] = c->ic;
-    if (!c->flat)
-        at[d++] = c->ky;
-    at[d] = c->kx;
-    return nest_load(c->nx, c->nx->param[0], at);
+    at[0] = c->g;
+    at[c->grouped ? 1 : 0] = c->oc;
+    return c->grouped ? 2 : 1;
 }
 
 /* ---- nests -------------------------------------------------------------------------------- */
@@ -193,31 +184,35 @@ static void store_guarded(ConvNest *c, Buffer *to, const Index *at, const Expr *
     build_end(&c->build, 1);
 }
 
-/* y += x * w, the loops over the window's elements being open. */
-static const Expr *update_value(const ConvNest *c, Buffer *x, const Index *from, const Index *at)
+/* y += x * w over the windows, x being the input or, where there is one, their matrix. */
+static void sum_nest(ConvNest *c, Buffer *matrix)
 {
     NestCx *nx = c->nx;
-    return expr_fma(nx->arena, nest_load(nx, x, from), weight_load(c), nest_load(nx, nx->out, at));
-}
-
-static void sum_loops(ConvNest *c)
-{
+    Index at[4], from[6], tap[5];
+    Cond cond[2];
+    int n_cond = 0;
     spatial_loops(c);
-    c->ic = loop_open(c, "ic", c->in_each);
-    kernel_loops(c);
+    tap_loops(c, c->in_each);
+    output_index(c, at);
+    if (matrix)
+        matrix_index(c, from);
+    else
+        n_cond = input_index(c, from, cond);
+    int dim = param_index(c, tap);
+    tap[dim++] = c->ic;
+    place_index(c, c->k, dim, tap);
+    store_guarded(c, nx->out, at,
+                  expr_fma(nx->arena, nest_load(nx, matrix ? matrix : nx->in[0], from),
+                           nest_load(nx, nx->param[0], tap), nest_load(nx, nx->out, at)),
+                  cond, n_cond);
+    loops_close(c);
 }
 
 void conv_nest(NestCx *nx)
 {
     ConvNest c = conv_begin(nx);
-    Index at[4], from[4];
-    Cond cond[2];
     init_nest(&c);
-    sum_loops(&c);
-    output_index(&c, at);
-    int n_cond = input_index(&c, from, cond);
-    store_guarded(&c, nx->out, at, update_value(&c, nx->in[0], from, at), cond, n_cond);
-    loops_close(&c);
+    sum_nest(&c, NULL);
 }
 
 /* The matrix of windows: one row a kernel tap (channel, ky, kx), one column an output position;
@@ -225,66 +220,46 @@ void conv_nest(NestCx *nx)
 static Buffer *window_matrix(const ConvNest *c)
 {
     const Window *w = &c->window;
-    int64_t n = c->nx->out->dim[0].extent, channels = c->in_each * c->groups;
-    int64_t flat[] = {n, channels, w->kernel[1], w->out[1]};
-    int64_t full[] = {n, channels, w->kernel[0], w->kernel[1], w->out[0], w->out[1]};
-    return kernel_scratch(c->nx->kernel, "col", c->nx->type, c->flat ? 4 : 6,
-                          c->flat ? flat : full);
+    int64_t extent[6] = {c->nx->out->dim[0].extent, c->in_each * c->groups};
+    int rank = 2;
+    for (int d = c->first; d < 2; d++)
+        extent[rank++] = w->kernel[d];
+    for (int d = c->first; d < 2; d++)
+        extent[rank++] = w->out[d];
+    return kernel_scratch(c->nx->kernel, "col", c->nx->type, rank, extent);
 }
 
-static void matrix_index(const ConvNest *c, Index at[6])
-{
-    int d = 0;
-    at[d++] = c->n;
-    at[d++] = channel_index(c, c->in_each, c->ic);
-    if (!c->flat)
-        at[d++] = c->ky;
-    at[d++] = c->kx;
-    if (!c->flat)
-        at[d++] = c->oy;
-    at[d] = c->ox;
-}
-
-static void matrix_loops(ConvNest *c)
-{
-    c->grouped = false;                        /* channels of all groups in one loop */
-    c->n = loop_open(c, "n", c->nx->out->dim[0].extent);
-    c->ic = loop_open(c, "ic", c->in_each * c->groups);
-    kernel_loops(c);
-    output_row_loops(c);
-}
-
+/* Zeros first, if windows reach outside, then the windows' inner part. */
 static void matrix_fill(ConvNest *c, Buffer *col)
 {
     NestCx *nx = c->nx;
     Index at[6], from[4];
     Cond cond[2];
-    matrix_loops(c);
-    int n_cond = input_index(c, from, cond);
-    matrix_index(c, at);
-    if (n_cond > 0) {                          /* zeros first, then the windows' inner part */
-        build_store(&c->build, col, at, nest_const(nx, 0));
-        loops_close(c);
-        matrix_loops(c);
-        n_cond = input_index(c, from, cond);
+    bool zeroed = false, filled = false;
+    c->grouped = false;                        /* channels of all groups in one loop */
+    while (!filled) {
+        c->n = loop_open(c, "n", nx->out->dim[0].extent);
+        tap_loops(c, c->in_each * c->groups);
+        output_loops(c);
+        int n_cond = input_index(c, from, cond);
         matrix_index(c, at);
+        filled = zeroed || n_cond == 0;
+        if (filled)
+            store_guarded(c, col, at, nest_load(nx, nx->in[0], from), cond, n_cond);
+        else
+            build_store(&c->build, col, at, nest_const(nx, 0));
+        zeroed = true;
+        loops_close(c);
     }
-    store_guarded(c, col, at, nest_load(nx, nx->in[0], from), cond, n_cond);
-    loops_close(c);
 }
 
 static void conv_nest_im2col(NestCx *nx)
 {
     ConvNest c = conv_begin(nx);
     Buffer *col = window_matrix(&c);
-    Index at[4], from[6];
     matrix_fill(&c, col);
     init_nest(&c);
-    sum_loops(&c);
-    output_index(&c, at);
-    matrix_index(&c, from);
-    build_store(&c.build, nx->out, at, update_value(&c, col, from, at));
-    loops_close(&c);
+    sum_nest(&c, col);
 }
 
 bool conv_nest_by(NestCx *nx, const char *algo)

@@ -305,10 +305,14 @@ Index nest_loop(Builder *build, const char *name, int64_t extent)
     return index_var(build->arena, build_for(build, name, extent));
 }
 
+Index nest_axis(Builder *build, const Buffer *b, int d)
+{
+    const char *name = d == 0 ? "n" : arena_printf(build->arena, "i%d", d);
+    return nest_loop(build, name, b->dim[d].extent);
+}
+
 void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index *index)
 {
-    for (int d = 0; d < b->rank; d++) {
-        const char *name = d == 0 ? "n" : arena_printf(build->arena, "i%d", d);
-        index[d] = nest_loop(build, names ? names[d] : name, b->dim[d].extent);
-    }
+    for (int d = 0; d < b->rank; d++)
+        index[d] = names ? nest_loop(build, names[d], b->dim[d].extent) : nest_axis(build, b, d);
 }

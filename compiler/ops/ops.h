@@ -128,6 +128,7 @@ Made *nest_made(NestCx *nx, const char *name, int rank, const int64_t *extent, i
 /* acc + x or max(acc, x), for sums and maxima one element at a time. */
 const Expr *nest_reduce(const NestCx *nx, BinOp op, const Expr *acc, const Expr *x);
 Index nest_loop(Builder *build, const char *name, int64_t extent);
+Index nest_axis(Builder *build, const Buffer *b, int d);     /* n, i1, i2, ... over dimension d */
 /* One loop a dimension of b, outermost first, called as said or n, i1, i2, ... where names is
  * NULL; fills the indices of an access. */
 void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index *index);

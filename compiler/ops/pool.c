@@ -77,11 +77,6 @@ static PoolNest pool_begin(NestCx *nx)
                       .window = pool_window(nx->node), .names = loop_names[nx->out->rank - 3]};
 }
 
-static void output_loops(PoolNest *s)
-{
-    nest_loops(&s->build, s->nx->out, s->names, s->at);
-}
-
 /* How much of the padding along direction d an average counts. */
 static void counted_pad(const PoolNest *s, int d, int64_t *before, int64_t *after)
 {
@@ -113,28 +108,28 @@ static int window_loops(PoolNest *s, bool counting)
     return rank - 1;
 }
 
-/* Sum or maximum of each window. */
-static void reduce_nest(PoolNest *s, BinOp op, double neutral)
+/* Sum or maximum of each window into y; into a buffer without n and c, how many elements count. */
+static void reduce_nest(PoolNest *s, Buffer *to, BinOp op, double neutral)
 {
-    Buffer *x = s->nx->in[0], *y = s->nx->out;
-    output_loops(s);
-    build_store(&s->build, y, s->at, nest_const(s->nx, neutral));
-    build_end(&s->build, y->rank);
+    int skip = s->nx->out->rank - to->rank;
+    Index *at = s->at + skip;
+    nest_loops(&s->build, to, s->names + skip, at);
+    build_store(&s->build, to, at, nest_const(s->nx, neutral));
+    build_end(&s->build, to->rank);
 
-    output_loops(s);
+    nest_loops(&s->build, to, s->names + skip, at);
     s->from[0] = s->at[0];
     s->from[1] = s->at[1];
-    int open = window_loops(s, false);
-    build_store(&s->build, y, s->at,
-                nest_reduce(s->nx, op, nest_load(s->nx, y, s->at),
-                            nest_load(s->nx, x, s->from)));
-    build_end(&s->build, y->rank + open);
+    int open = window_loops(s, skip > 0);
+    const Expr *value = skip > 0 ? nest_const(s->nx, 1) : nest_load(s->nx, s->nx->in[0], s->from);
+    build_store(&s->build, to, at, nest_reduce(s->nx, op, nest_load(s->nx, to, at), value));
+    build_end(&s->build, to->rank + open);
 }
 
 void maxpool_nest(NestCx *nx)
 {
     PoolNest s = pool_begin(nx);
-    reduce_nest(&s, BIN_MAX, -HUGE_VAL);
+    reduce_nest(&s, nx->out, BIN_MAX, -HUGE_VAL);
 }
 
 /* ---- averages ----------------------------------------------------------------------------- */
@@ -160,16 +155,7 @@ static Buffer *counts_nest(PoolNest *s)
     for (int d = 0; d < rank; d++)
         extent[d] = s->nx->out->dim[2 + d].extent;
     Buffer *count = kernel_scratch(s->nx->kernel, "count", s->nx->type, rank, extent);
-    nest_loops(&s->build, count, s->names + 2, s->at + 2);
-    build_store(&s->build, count, s->at + 2, nest_const(s->nx, 0));
-    build_end(&s->build, rank);
-
-    nest_loops(&s->build, count, s->names + 2, s->at + 2);
-    int open = window_loops(s, true);
-    build_store(&s->build, count, s->at + 2,
-                nest_reduce(s->nx, BIN_ADD, nest_load(s->nx, count, s->at + 2),
-                            nest_const(s->nx, 1)));
-    build_end(&s->build, rank + open);
+    reduce_nest(s, count, BIN_ADD, 0);
     return count;
 }
 
@@ -178,9 +164,9 @@ void avgpool_nest(NestCx *nx)
     Buffer *y = nx->out;
     PoolNest s = pool_begin(nx);
     Buffer *count = counts_differ(&s) ? counts_nest(&s) : NULL;
-    reduce_nest(&s, BIN_ADD, 0);
+    reduce_nest(&s, y, BIN_ADD, 0);
 
-    output_loops(&s);
+    nest_loops(&s.build, y, s.names, s.at);
     double whole = (double)(s.window.kernel[0] * s.window.kernel[1]);
     const Expr *divisor = count ? nest_load(nx, count, s.at + 2) : nest_const(nx, whole);
     build_store(&s.build, y, s.at,

@@ -56,8 +56,7 @@ static int reduce_loops(ReduceNest *r, bool all)
                 r->at[to++] = index_const(0);
             if (r->reduced[d] != (pass == 1))
                 continue;
-            const char *name = d == 0 ? "n" : arena_printf(r->nx->arena, "i%d", d);
-            r->from[d] = nest_loop(&r->build, name, x->dim[d].extent);
+            r->from[d] = nest_axis(&r->build, x, d);
             open++;
             if (pass == 0)
                 r->at[to++] = r->from[d];

@@ -38,8 +38,7 @@ static int line_loops(SoftmaxNest *s, int64_t extent)
     for (int d = 0; d < s->rank; d++) {
         if (d == s->axis)
             continue;
-        const char *name = d == 0 ? "n" : arena_printf(s->nx->arena, "i%d", d);
-        s->all[d] = nest_loop(&s->build, name, s->nx->out->dim[d].extent);
+        s->all[d] = nest_axis(&s->build, s->nx->out, d);
         s->outer[outer++] = s->all[d];
     }
     if (extent == 0)
