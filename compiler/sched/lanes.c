@@ -151,6 +151,9 @@ bool can_be_lane(const Problem *p, int var, bool scatter)
     for (int i = 0; i < p->nest->n_cond; i++)
         if (index_coef(p->nest->cond[i].index, v))
             return false;
+    for (int i = 0; i < p->nest->n_limit; i++)
+        if (index_coef(p->nest->limit[i].index, v))
+            return false;
     bool used = false;
     for (int i = 0; i < p->n_all; i++) {
         if (scatter && p->all[i].final)
