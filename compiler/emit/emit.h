@@ -56,6 +56,8 @@ int64_t blob_body_offset(const Module *m);
 int64_t blob_body_bytes(const Module *m);
 /* One weight packed by its storage map, first..first+count physical elements into out. */
 void pack_weight(const Value *v, const float *src, int64_t first, int64_t count, float *out);
+/* The same as elements of the value's type: f32, f64 or bf16. */
+void pack_elements(const Value *v, const float *src, int64_t first, int64_t count, void *out);
 
 /* The system's C compiler and dlopen. */
 typedef struct CcModule CcModule;

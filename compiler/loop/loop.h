@@ -24,7 +24,8 @@
 #define MAX_SOURCES 4    /* tensors of the weights file that a made weight is computed from */
 
 /* ---- types ------------------------------------------------------------------------------ */
-typedef enum { TYPE_F32, TYPE_F64, TYPE_I32 } ScalarType;
+/* TYPE_BF16 is how a weight may be stored, the upper half of an f32; loads of it are of type f32. */
+typedef enum { TYPE_F32, TYPE_F64, TYPE_I32, TYPE_BF16 } ScalarType;
 
 typedef struct Type {
     ScalarType scalar;
@@ -33,7 +34,8 @@ typedef struct Type {
 
 bool type_equal(Type x, Type y);
 size_t scalar_bytes(ScalarType t);
-const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" */
+const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" "bf16" */
+ScalarType scalar_loaded(ScalarType t);  /* what a load from a buffer of that type has */
 
 /* ---- index expressions -------------------------------------------------------------------- */
 typedef struct Var {                 /* a loop variable: exactly one loop defines it */

@@ -101,7 +101,7 @@ static double round_to(ScalarType t, double v)
 {
     switch (t) {
     case TYPE_F32: return (double)(float)v;
-    case TYPE_F64: return v;
+    case TYPE_F64: case TYPE_BF16: return v;
     case TYPE_I32: return v > -2147483649.0 && v < 2147483648.0 ? (int32_t)v : INT32_MIN;
     }
     return v;
@@ -351,6 +351,15 @@ static int64_t access_place(Interp *in, const Address *x)
     return place;
 }
 
+static double widen_bf16(uint16_t upper)
+{
+    uint32_t bits = (uint32_t)upper << 16;
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
 static double access_load(Interp *in, const Address *x, int lane)
 {
     int64_t place = access_place(in, x);
@@ -361,6 +370,7 @@ static double access_load(Interp *in, const Address *x, int lane)
     case TYPE_F32: return (double)((const float *)x->data)[place + lane];
     case TYPE_F64: return ((const double *)x->data)[place + lane];
     case TYPE_I32: return ((const int32_t *)x->data)[place + lane];
+    case TYPE_BF16: return widen_bf16(((const uint16_t *)x->data)[place + lane]);
     }
     return 0;
 }
@@ -371,6 +381,7 @@ static void access_store(const Address *x, int64_t at, double value)
     case TYPE_F32: ((float *)x->data)[at] = (float)value; break;
     case TYPE_F64: ((double *)x->data)[at] = value; break;
     case TYPE_I32: ((int32_t *)x->data)[at] = (int32_t)value; break;
+    case TYPE_BF16: break;                            /* weights are not stored to */
     }
 }
 
