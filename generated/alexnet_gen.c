@@ -3,7 +3,7 @@
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
  * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
- * Model hash: ca71bdfcfefce612
+ * Model hash: 6586ed01d32a4673
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -132,7 +132,7 @@ N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))
 
 /* image_padded: alexnet.yaml:31 image.padded
  * in x: f32[1, 3, 224, 224]
- * out y: f32[1, 3, 2:224:2, 2:224:2]
+ * out y: f32[1, 3, 2:224:6, 2:224:6]
  * schedule: zero: split j 16, split j.i 16, order n c h j.o j.i.o j.i.i, stage at j.i.o, unroll
  * j.i.o, vector j.i.i; zero2: split j 16, split j.i 16, order n c h j.o j.i.o j.i.i, stage at
  * j.i.o, unroll j.i.o, vector j.i.i; y: split i3 16, split i3.i 16, order i2 n i1 i3.o i3.i.o
@@ -153,7 +153,7 @@ void image_padded_avx512_task1(void *ctx, size_t task)
     const ptrdiff_t i2 = (ptrdiff_t)task;
     for (ptrdiff_t i1 = 0; i1 < 3; i1++) {
         for (ptrdiff_t i3_o = 0; i3_o < 14; i3_o++) {
-            _mm512_storeu_ps(&y[51984*i1 + 228*i2 + 16*i3_o + 458],
+            _mm512_storeu_ps(&y[53824*i1 + 232*i2 + 16*i3_o + 466],
                     _mm512_loadu_ps(&x[50176*i1 + 224*i2 + 16*i3_o]));
         }
     }
@@ -165,28 +165,28 @@ void image_padded_avx512(const n2c_exec *exec, const float *restrict x, float *r
     for (ptrdiff_t c = 0; c < 3; c++) {
         for (ptrdiff_t h = 0; h < 2; h++) {
             for (ptrdiff_t j_o = 0; j_o < 14; j_o++) {
-                _mm512_storeu_ps(&y[51984*c + 228*h + 16*j_o + 2], _mm512_set1_ps(0.0f));
+                _mm512_storeu_ps(&y[53824*c + 232*h + 16*j_o + 2], _mm512_set1_ps(0.0f));
             }
         }
     }
     for (ptrdiff_t c = 0; c < 3; c++) {
-        for (ptrdiff_t h = 0; h < 2; h++) {
+        for (ptrdiff_t h = 0; h < 6; h++) {
             for (ptrdiff_t j_o = 0; j_o < 14; j_o++) {
-                _mm512_storeu_ps(&y[51984*c + 228*h + 16*j_o + 51530], _mm512_set1_ps(0.0f));
+                _mm512_storeu_ps(&y[53824*c + 232*h + 16*j_o + 52434], _mm512_set1_ps(0.0f));
             }
         }
     }
     for (ptrdiff_t c = 0; c < 3; c++) {
-        for (ptrdiff_t i = 0; i < 228; i++) {
+        for (ptrdiff_t i = 0; i < 232; i++) {
             for (ptrdiff_t h = 0; h < 2; h++) {
-                y[51984*c + 228*i + h] = 0.0f;
+                y[53824*c + 232*i + h] = 0.0f;
             }
         }
     }
     for (ptrdiff_t c = 0; c < 3; c++) {
-        for (ptrdiff_t i = 0; i < 228; i++) {
-            for (ptrdiff_t h = 0; h < 2; h++) {
-                y[51984*c + 228*i + h + 226] = 0.0f;
+        for (ptrdiff_t i = 0; i < 232; i++) {
+            for (ptrdiff_t h = 0; h < 6; h++) {
+                y[53824*c + 232*i + h + 226] = 0.0f;
             }
         }
     }
@@ -194,319 +194,354 @@ void image_padded_avx512(const n2c_exec *exec, const float *restrict x, float *r
 }
 
 /* conv1: alexnet.yaml:31 conv1+relu1
- * in x: f32[1, 3, 2:224:2, 2:224:2]
- * weight w: f32[96, 3, 11, 11] as [d0/48, d1, d2, d3, d0%48]
+ * in x: f32[1, 3, 2:224:6, 2:224:6]
  * weight b: f32[96]
  * out y: f32[1, 96, 55, 55] as [d0, d1/16, d2, d3, d1%16]
+ * weight a: f32[4, 6]
+ * weight bt: f32[6, 6]
+ * weight u: f32[36, 96, 48] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[36, 28~1, 48]
+ * scratch mm: f32[36, 28~1, 32]
+ * scratch spread: f32[10, 58, 48]
  * 105415200 multiply-adds
- * schedule: acc: split oc 48, split oc.i 16, split ox 8 tail=peel, pack w [d0/48, d1, d2, d3,
- * d0%48], order oy n oc.o ox.o ic ky kx ox.i oc.i.o oc.i.i, stage at ic, unroll ox.i, unroll
- * oc.i.o, vector oc.i.i, parallel oy
- * why: tile of 3 vectors x 8 points, about 3740 thousand cycles
+ * algorithm: winograd 4 rows 2
+ * schedule: columns: split c 16, split c.i 16, split j 6, order i j.o c.o k j.i c.i.o c.i.i,
+ * stage at k, unroll j.i, unroll c.i.o, vector c.i.i; v: split c 16, split c.i 16, split j 6,
+ * order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o, vector c.i.i; mm:
+ * split oc 32, split oc.i 16, split t 10 tail=peel, pack u [d1/32, d0, d2, d1%32], order p t.o
+ * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
+ * rows: split oc 32, split oc.i 16, split i 4, order i.o k oc.o l i.i oc.i.o oc.i.i, stage at l,
+ * unroll i.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 4, order i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 4 points, about 0 thousand cycles
  */
-struct conv1_avx512_args {
-    const float *x;
-    const float *w;
-    const float *b;
-    float *y;
-};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv1_avx512_task1(void *ctx, size_t task)
+void conv1_avx512(const float *restrict x, const float *restrict b, float *restrict y,
+        const float *restrict a, const float *restrict bt, const float *restrict u,
+        float *restrict v, float *restrict mm, float *restrict spread)
 {
-    const struct conv1_avx512_args *const args = (const struct conv1_avx512_args *)ctx;
-    const float *restrict const x = args->x;
-    const float *restrict const w = args->w;
-    const float *restrict const b = args->b;
-    float *restrict const y = args->y;
-    const ptrdiff_t oy = (ptrdiff_t)task;
-    for (ptrdiff_t oc_o = 0; oc_o < 2; oc_o++) {
-        const __m512 t0 = _mm512_loadu_ps(&b[48*oc_o]);
-        const __m512 t1 = _mm512_loadu_ps(&b[48*oc_o + 16]);
-        const __m512 t2 = _mm512_loadu_ps(&b[48*oc_o + 32]);
-        for (ptrdiff_t ox_o = 0; ox_o < 6; ox_o++) {
-            __m512 acc_10_0 = t0;
-            __m512 acc_10_1 = t1;
-            __m512 acc_10_2 = t2;
-            __m512 acc_10_3 = t0;
-            __m512 acc_10_4 = t1;
-            __m512 acc_10_5 = t2;
-            __m512 acc_10_6 = t0;
-            __m512 acc_10_7 = t1;
-            __m512 acc_10_8 = t2;
-            __m512 acc_10_9 = t0;
-            __m512 acc_10_10 = t1;
-            __m512 acc_10_11 = t2;
-            __m512 acc_10_12 = t0;
-            __m512 acc_10_13 = t1;
-            __m512 acc_10_14 = t2;
-            __m512 acc_10_15 = t0;
-            __m512 acc_10_16 = t1;
-            __m512 acc_10_17 = t2;
-            __m512 acc_10_18 = t0;
-            __m512 acc_10_19 = t1;
-            __m512 acc_10_20 = t2;
-            __m512 acc_10_21 = t0;
-            __m512 acc_10_22 = t1;
-            __m512 acc_10_23 = t2;
-            for (ptrdiff_t ic = 0; ic < 3; ic++) {
-                for (ptrdiff_t ky = 0; ky < 11; ky++) {
-                    for (ptrdiff_t kx = 0; kx < 11; kx++) {
-                        const __m512 t3 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky +
-                                48*kx]);
-                        const __m512 t4 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
-                                kx]);
-                        acc_10_0 = _mm512_fmadd_ps(t4, t3, acc_10_0);
-                        const __m512 t5 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
-                                16]);
-                        acc_10_1 = _mm512_fmadd_ps(t4, t5, acc_10_1);
-                        const __m512 t6 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
-                                32]);
-                        acc_10_2 = _mm512_fmadd_ps(t4, t6, acc_10_2);
-                        const __m512 t7 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
-                                + 4]);
-                        acc_10_3 = _mm512_fmadd_ps(t7, t3, acc_10_3);
-                        acc_10_4 = _mm512_fmadd_ps(t7, t5, acc_10_4);
-                        acc_10_5 = _mm512_fmadd_ps(t7, t6, acc_10_5);
-                        const __m512 t8 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
-                                + 8]);
-                        acc_10_6 = _mm512_fmadd_ps(t8, t3, acc_10_6);
-                        acc_10_7 = _mm512_fmadd_ps(t8, t5, acc_10_7);
-                        acc_10_8 = _mm512_fmadd_ps(t8, t6, acc_10_8);
-                        const __m512 t9 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o + kx
-                                + 12]);
-                        acc_10_9 = _mm512_fmadd_ps(t9, t3, acc_10_9);
-                        acc_10_10 = _mm512_fmadd_ps(t9, t5, acc_10_10);
-                        acc_10_11 = _mm512_fmadd_ps(t9, t6, acc_10_11);
-                        const __m512 t10 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
-                                kx + 16]);
-                        acc_10_12 = _mm512_fmadd_ps(t10, t3, acc_10_12);
-                        acc_10_13 = _mm512_fmadd_ps(t10, t5, acc_10_13);
-                        acc_10_14 = _mm512_fmadd_ps(t10, t6, acc_10_14);
-                        const __m512 t11 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
-                                kx + 20]);
-                        acc_10_15 = _mm512_fmadd_ps(t11, t3, acc_10_15);
-                        acc_10_16 = _mm512_fmadd_ps(t11, t5, acc_10_16);
-                        acc_10_17 = _mm512_fmadd_ps(t11, t6, acc_10_17);
-                        const __m512 t12 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
-                                kx + 24]);
-                        acc_10_18 = _mm512_fmadd_ps(t12, t3, acc_10_18);
-                        acc_10_19 = _mm512_fmadd_ps(t12, t5, acc_10_19);
-                        acc_10_20 = _mm512_fmadd_ps(t12, t6, acc_10_20);
-                        const __m512 t13 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + 32*ox_o +
-                                kx + 28]);
-                        acc_10_21 = _mm512_fmadd_ps(t13, t3, acc_10_21);
-                        acc_10_22 = _mm512_fmadd_ps(t13, t5, acc_10_22);
-                        acc_10_23 = _mm512_fmadd_ps(t13, t6, acc_10_23);
+    for (ptrdiff_t band = 0; band < 7; band++) {
+        for (ptrdiff_t y_2 = 0; y_2 < 10; y_2++) {
+            for (ptrdiff_t x_2 = 0; x_2 < 58; x_2++) {
+                for (ptrdiff_t c = 0; c < 3; c++) {
+                    for (ptrdiff_t dy = 0; dy < 4; dy++) {
+                        for (ptrdiff_t dx = 0; dx < 4; dx++) {
+                            spread[2784*y_2 + 48*x_2 + 16*c + 4*dy + dx] = x[53824*c + 7424*band +
+                                    928*y_2 + 232*dy + 4*x_2 + dx];
+                        }
                     }
                 }
             }
-            const __m512 v1 = acc_10_0;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-            const __m512 v1_1 = acc_10_1;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48400],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-            const __m512 v1_2 = acc_10_2;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96800],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-            const __m512 v1_3 = acc_10_3;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 16],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-            const __m512 v1_4 = acc_10_4;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48416],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-            const __m512 v1_5 = acc_10_5;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96816],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-            const __m512 v1_6 = acc_10_6;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 32],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-            const __m512 v1_7 = acc_10_7;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48432],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-            const __m512 v1_8 = acc_10_8;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96832],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-            const __m512 v1_9 = acc_10_9;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-            const __m512 v1_10 = acc_10_10;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48448],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-            const __m512 v1_11 = acc_10_11;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96848],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-            const __m512 v1_12 = acc_10_12;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 64],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-            const __m512 v1_13 = acc_10_13;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48464],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-            const __m512 v1_14 = acc_10_14;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96864],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-            const __m512 v1_15 = acc_10_15;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 80],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-            const __m512 v1_16 = acc_10_16;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48480],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-            const __m512 v1_17 = acc_10_17;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96880],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-            const __m512 v1_18 = acc_10_18;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-            const __m512 v1_19 = acc_10_19;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48496],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-            const __m512 v1_20 = acc_10_20;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96896],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-            const __m512 v1_21 = acc_10_21;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 112],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-            const __m512 v1_22 = acc_10_22;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 48512],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-            const __m512 v1_23 = acc_10_23;
-            _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 128*ox_o + 96912],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
         }
-        const __m512 t14 = _mm512_loadu_ps(&b[48*oc_o]);
-        __m512 acc_21_0 = t14;
-        const __m512 t15 = _mm512_loadu_ps(&b[48*oc_o + 16]);
-        __m512 acc_21_1 = t15;
-        const __m512 t16 = _mm512_loadu_ps(&b[48*oc_o + 32]);
-        __m512 acc_21_2 = t16;
-        __m512 acc_21_3 = t14;
-        __m512 acc_21_4 = t15;
-        __m512 acc_21_5 = t16;
-        __m512 acc_21_6 = t14;
-        __m512 acc_21_7 = t15;
-        __m512 acc_21_8 = t16;
-        __m512 acc_21_9 = t14;
-        __m512 acc_21_10 = t15;
-        __m512 acc_21_11 = t16;
-        __m512 acc_21_12 = t14;
-        __m512 acc_21_13 = t15;
-        __m512 acc_21_14 = t16;
-        __m512 acc_21_15 = t14;
-        __m512 acc_21_16 = t15;
-        __m512 acc_21_17 = t16;
-        __m512 acc_21_18 = t14;
-        __m512 acc_21_19 = t15;
-        __m512 acc_21_20 = t16;
-        for (ptrdiff_t ic = 0; ic < 3; ic++) {
-            for (ptrdiff_t ky = 0; ky < 11; ky++) {
-                for (ptrdiff_t kx = 0; kx < 11; kx++) {
-                    const __m512 t17 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx]);
-                    const __m512 t18 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 192]);
-                    acc_21_0 = _mm512_fmadd_ps(t18, t17, acc_21_0);
-                    const __m512 t19 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
-                            16]);
-                    acc_21_1 = _mm512_fmadd_ps(t18, t19, acc_21_1);
-                    const __m512 t20 = _mm512_loadu_ps(&w[17424*oc_o + 5808*ic + 528*ky + 48*kx +
-                            32]);
-                    acc_21_2 = _mm512_fmadd_ps(t18, t20, acc_21_2);
-                    const __m512 t21 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 196]);
-                    acc_21_3 = _mm512_fmadd_ps(t21, t17, acc_21_3);
-                    acc_21_4 = _mm512_fmadd_ps(t21, t19, acc_21_4);
-                    acc_21_5 = _mm512_fmadd_ps(t21, t20, acc_21_5);
-                    const __m512 t22 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 200]);
-                    acc_21_6 = _mm512_fmadd_ps(t22, t17, acc_21_6);
-                    acc_21_7 = _mm512_fmadd_ps(t22, t19, acc_21_7);
-                    acc_21_8 = _mm512_fmadd_ps(t22, t20, acc_21_8);
-                    const __m512 t23 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 204]);
-                    acc_21_9 = _mm512_fmadd_ps(t23, t17, acc_21_9);
-                    acc_21_10 = _mm512_fmadd_ps(t23, t19, acc_21_10);
-                    acc_21_11 = _mm512_fmadd_ps(t23, t20, acc_21_11);
-                    const __m512 t24 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 208]);
-                    acc_21_12 = _mm512_fmadd_ps(t24, t17, acc_21_12);
-                    acc_21_13 = _mm512_fmadd_ps(t24, t19, acc_21_13);
-                    acc_21_14 = _mm512_fmadd_ps(t24, t20, acc_21_14);
-                    const __m512 t25 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 212]);
-                    acc_21_15 = _mm512_fmadd_ps(t25, t17, acc_21_15);
-                    acc_21_16 = _mm512_fmadd_ps(t25, t19, acc_21_16);
-                    acc_21_17 = _mm512_fmadd_ps(t25, t20, acc_21_17);
-                    const __m512 t26 = _mm512_set1_ps(x[51984*ic + 912*oy + 228*ky + kx + 216]);
-                    acc_21_18 = _mm512_fmadd_ps(t26, t17, acc_21_18);
-                    acc_21_19 = _mm512_fmadd_ps(t26, t19, acc_21_19);
-                    acc_21_20 = _mm512_fmadd_ps(t26, t20, acc_21_20);
+        for (ptrdiff_t cb = 0; cb < 3; cb++) {
+            for (ptrdiff_t ty = 0; ty < 2; ty++) {
+                for (ptrdiff_t tx = 0; tx < 14; tx++) {
+                    __m512 columns[36] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 6; i++) {
+                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_5 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 6; k++) {
+                            const __m512 t0 = _mm512_set1_ps(bt[6*i + k]);
+                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb]), acc_10_0);
+                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb + 48]), acc_10_1);
+                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb + 96]), acc_10_2);
+                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb + 144]), acc_10_3);
+                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb + 192]), acc_10_4);
+                            acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
+                                    + 192*tx + 16*cb + 240]), acc_10_5);
+                        }
+                        columns[6*i] = acc_10_0;
+                        columns[6*i + 1] = acc_10_1;
+                        columns[6*i + 2] = acc_10_2;
+                        columns[6*i + 3] = acc_10_3;
+                        columns[6*i + 4] = acc_10_4;
+                        columns[6*i + 5] = acc_10_5;
+                    }
+                    for (ptrdiff_t i = 0; i < 6; i++) {
+                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_5 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 6; k++) {
+                            const __m512 t1 = columns[6*i + k];
+                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 6]), t1, acc_21_1);
+                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 12]), t1, acc_21_2);
+                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 18]), t1, acc_21_3);
+                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_4);
+                            acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 30]), t1, acc_21_5);
+                        }
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb], acc_21_0);
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 1392], acc_21_1);
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 2784], acc_21_2);
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 4176], acc_21_3);
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 5568], acc_21_4);
+                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 6960], acc_21_5);
+                    }
                 }
             }
         }
-        const __m512 v1_1_1 = acc_21_0;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 768], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_1));
-        const __m512 v1_1_2 = acc_21_1;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49168], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_2));
-        const __m512 v1_1_3 = acc_21_2;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97568], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_3));
-        const __m512 v1_1_4 = acc_21_3;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 784], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_4));
-        const __m512 v1_1_5 = acc_21_4;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49184], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_5));
-        const __m512 v1_1_6 = acc_21_5;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97584], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_6));
-        const __m512 v1_1_7 = acc_21_6;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 800], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_7));
-        const __m512 v1_1_8 = acc_21_7;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49200], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_8));
-        const __m512 v1_1_9 = acc_21_8;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97600], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_9));
-        const __m512 v1_1_10 = acc_21_9;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 816], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_10));
-        const __m512 v1_1_11 = acc_21_10;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49216], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_11));
-        const __m512 v1_1_12 = acc_21_11;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97616], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_12));
-        const __m512 v1_1_13 = acc_21_12;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 832], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_13));
-        const __m512 v1_1_14 = acc_21_13;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49232], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_14));
-        const __m512 v1_1_15 = acc_21_14;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97632], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_15));
-        const __m512 v1_1_16 = acc_21_15;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 848], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_16));
-        const __m512 v1_1_17 = acc_21_16;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49248], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_17));
-        const __m512 v1_1_18 = acc_21_17;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97648], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_18));
-        const __m512 v1_1_19 = acc_21_18;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 864], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_19));
-        const __m512 v1_1_20 = acc_21_19;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 49264], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_20));
-        const __m512 v1_1_21 = acc_21_20;
-        _mm512_storeu_ps(&y[145200*oc_o + 880*oy + 97664], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                v1_1_21));
+        for (ptrdiff_t ob = 0; ob < 3; ob++) {
+            for (ptrdiff_t p = 0; p < 36; p++) {
+                for (ptrdiff_t t_o = 0; t_o < 2; t_o++) {
+                    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+                    for (ptrdiff_t ic = 0; ic < 48; ic++) {
+                        const __m512 t2 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
+                        const __m512 t3 = _mm512_set1_ps(v[1392*p + 480*t_o + ic]);
+                        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                        const __m512 t4 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
+                        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                        const __m512 t5 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 48]);
+                        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                        const __m512 t6 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 96]);
+                        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                        const __m512 t7 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 144]);
+                        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                        const __m512 t8 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 192]);
+                        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                        const __m512 t9 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 240]);
+                        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                        const __m512 t10 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 288]);
+                        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                        const __m512 t11 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 336]);
+                        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                        const __m512 t12 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 384]);
+                        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                        const __m512 t13 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 432]);
+                        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+                        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+                    }
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o], acc_32_0);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 16], acc_32_1);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 32], acc_32_2);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 48], acc_32_3);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 64], acc_32_4);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 80], acc_32_5);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 96], acc_32_6);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 112], acc_32_7);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 128], acc_32_8);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 144], acc_32_9);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 160], acc_32_10);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 176], acc_32_11);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 192], acc_32_12);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 208], acc_32_13);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 224], acc_32_14);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 240], acc_32_15);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 256], acc_32_16);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 272], acc_32_17);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 288], acc_32_18);
+                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 304], acc_32_19);
+                }
+                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 48; ic++) {
+                    const __m512 t14 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
+                    const __m512 t15 = _mm512_set1_ps(v[1392*p + ic + 960]);
+                    acc_43_0 = _mm512_fmadd_ps(t15, t14, acc_43_0);
+                    const __m512 t16 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
+                    acc_43_1 = _mm512_fmadd_ps(t15, t16, acc_43_1);
+                    const __m512 t17 = _mm512_set1_ps(v[1392*p + ic + 1008]);
+                    acc_43_2 = _mm512_fmadd_ps(t17, t14, acc_43_2);
+                    acc_43_3 = _mm512_fmadd_ps(t17, t16, acc_43_3);
+                    const __m512 t18 = _mm512_set1_ps(v[1392*p + ic + 1056]);
+                    acc_43_4 = _mm512_fmadd_ps(t18, t14, acc_43_4);
+                    acc_43_5 = _mm512_fmadd_ps(t18, t16, acc_43_5);
+                    const __m512 t19 = _mm512_set1_ps(v[1392*p + ic + 1104]);
+                    acc_43_6 = _mm512_fmadd_ps(t19, t14, acc_43_6);
+                    acc_43_7 = _mm512_fmadd_ps(t19, t16, acc_43_7);
+                    const __m512 t20 = _mm512_set1_ps(v[1392*p + ic + 1152]);
+                    acc_43_8 = _mm512_fmadd_ps(t20, t14, acc_43_8);
+                    acc_43_9 = _mm512_fmadd_ps(t20, t16, acc_43_9);
+                    const __m512 t21 = _mm512_set1_ps(v[1392*p + ic + 1200]);
+                    acc_43_10 = _mm512_fmadd_ps(t21, t14, acc_43_10);
+                    acc_43_11 = _mm512_fmadd_ps(t21, t16, acc_43_11);
+                    const __m512 t22 = _mm512_set1_ps(v[1392*p + ic + 1248]);
+                    acc_43_12 = _mm512_fmadd_ps(t22, t14, acc_43_12);
+                    acc_43_13 = _mm512_fmadd_ps(t22, t16, acc_43_13);
+                    const __m512 t23 = _mm512_set1_ps(v[1392*p + ic + 1296]);
+                    acc_43_14 = _mm512_fmadd_ps(t23, t14, acc_43_14);
+                    acc_43_15 = _mm512_fmadd_ps(t23, t16, acc_43_15);
+                }
+                _mm512_storeu_ps(&mm[928*p + 640], acc_43_0);
+                _mm512_storeu_ps(&mm[928*p + 656], acc_43_1);
+                _mm512_storeu_ps(&mm[928*p + 672], acc_43_2);
+                _mm512_storeu_ps(&mm[928*p + 688], acc_43_3);
+                _mm512_storeu_ps(&mm[928*p + 704], acc_43_4);
+                _mm512_storeu_ps(&mm[928*p + 720], acc_43_5);
+                _mm512_storeu_ps(&mm[928*p + 736], acc_43_6);
+                _mm512_storeu_ps(&mm[928*p + 752], acc_43_7);
+                _mm512_storeu_ps(&mm[928*p + 768], acc_43_8);
+                _mm512_storeu_ps(&mm[928*p + 784], acc_43_9);
+                _mm512_storeu_ps(&mm[928*p + 800], acc_43_10);
+                _mm512_storeu_ps(&mm[928*p + 816], acc_43_11);
+                _mm512_storeu_ps(&mm[928*p + 832], acc_43_12);
+                _mm512_storeu_ps(&mm[928*p + 848], acc_43_13);
+                _mm512_storeu_ps(&mm[928*p + 864], acc_43_14);
+                _mm512_storeu_ps(&mm[928*p + 880], acc_43_15);
+            }
+            const __m512 t30 = _mm512_loadu_ps(&b[32*ob]);
+            const __m512 t31 = _mm512_loadu_ps(&b[32*ob + 16]);
+            for (ptrdiff_t ty = 0; ty < 2; ty++) {
+                for (ptrdiff_t tx = 0; tx < 14; tx++) {
+                    float rows[768] N2C_ALIGNED(64);
+                    for (ptrdiff_t k = 0; k < 6; k++) {
+                        __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t l = 0; l < 6; l++) {
+                            const __m512 t24 = _mm512_loadu_ps(&mm[5568*l + 928*k + 448*ty +
+                                    32*tx]);
+                            const __m512 t25 = _mm512_set1_ps(a[l]);
+                            acc_54_0 = _mm512_fmadd_ps(t25, t24, acc_54_0);
+                            const __m512 t26 = _mm512_loadu_ps(&mm[5568*l + 928*k + 448*ty + 32*tx +
+                                    16]);
+                            acc_54_1 = _mm512_fmadd_ps(t25, t26, acc_54_1);
+                            const __m512 t27 = _mm512_set1_ps(a[l + 6]);
+                            acc_54_2 = _mm512_fmadd_ps(t27, t24, acc_54_2);
+                            acc_54_3 = _mm512_fmadd_ps(t27, t26, acc_54_3);
+                            const __m512 t28 = _mm512_set1_ps(a[l + 12]);
+                            acc_54_4 = _mm512_fmadd_ps(t28, t24, acc_54_4);
+                            acc_54_5 = _mm512_fmadd_ps(t28, t26, acc_54_5);
+                            const __m512 t29 = _mm512_set1_ps(a[l + 18]);
+                            acc_54_6 = _mm512_fmadd_ps(t29, t24, acc_54_6);
+                            acc_54_7 = _mm512_fmadd_ps(t29, t26, acc_54_7);
+                        }
+                        _mm512_storeu_ps(&rows[32*k], acc_54_0);
+                        _mm512_storeu_ps(&rows[32*k + 16], acc_54_1);
+                        _mm512_storeu_ps(&rows[32*k + 192], acc_54_2);
+                        _mm512_storeu_ps(&rows[32*k + 208], acc_54_3);
+                        _mm512_storeu_ps(&rows[32*k + 384], acc_54_4);
+                        _mm512_storeu_ps(&rows[32*k + 400], acc_54_5);
+                        _mm512_storeu_ps(&rows[32*k + 576], acc_54_6);
+                        _mm512_storeu_ps(&rows[32*k + 592], acc_54_7);
+                    }
+                    for (ptrdiff_t i = 0; i < 4; i++) {
+                        __m512 acc_65_0 = t30;
+                        __m512 acc_65_1 = t31;
+                        __m512 acc_65_2 = t30;
+                        __m512 acc_65_3 = t31;
+                        __m512 acc_65_4 = t30;
+                        __m512 acc_65_5 = t31;
+                        __m512 acc_65_6 = t30;
+                        __m512 acc_65_7 = t31;
+                        for (ptrdiff_t k = 0; k < 6; k++) {
+                            const __m512 t32 = _mm512_loadu_ps(&rows[192*i + 32*k]);
+                            const __m512 t33 = _mm512_set1_ps(a[k]);
+                            acc_65_0 = _mm512_fmadd_ps(t33, t32, acc_65_0);
+                            const __m512 t34 = _mm512_loadu_ps(&rows[192*i + 32*k + 16]);
+                            acc_65_1 = _mm512_fmadd_ps(t33, t34, acc_65_1);
+                            const __m512 t35 = _mm512_set1_ps(a[k + 6]);
+                            acc_65_2 = _mm512_fmadd_ps(t35, t32, acc_65_2);
+                            acc_65_3 = _mm512_fmadd_ps(t35, t34, acc_65_3);
+                            const __m512 t36 = _mm512_set1_ps(a[k + 12]);
+                            acc_65_4 = _mm512_fmadd_ps(t36, t32, acc_65_4);
+                            acc_65_5 = _mm512_fmadd_ps(t36, t34, acc_65_5);
+                            const __m512 t37 = _mm512_set1_ps(a[k + 18]);
+                            acc_65_6 = _mm512_fmadd_ps(t37, t32, acc_65_6);
+                            acc_65_7 = _mm512_fmadd_ps(t37, t34, acc_65_7);
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1 = acc_65_0;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1_1 = acc_65_1;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    48400], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1_2 = acc_65_2;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1_3 = acc_65_3;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    48416], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1_4 = acc_65_4;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    32], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                        }
+                        if (8*band + 4*ty + i < 55) {
+                            const __m512 v1_5 = acc_65_5;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    48432], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+                        }
+                        if (8*band + 4*ty + i < 55 && 4*tx + 3 < 55) {
+                            const __m512 v1_6 = acc_65_6;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    48], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+                        }
+                        if (8*band + 4*ty + i < 55 && 4*tx + 3 < 55) {
+                            const __m512 v1_7 = acc_65_7;
+                            _mm512_storeu_ps(&y[96800*ob + 7040*band + 3520*ty + 880*i + 64*tx +
+                                    48448], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
+                        }
+                    }
+                }
+            }
+        }
     }
-}
-static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv1_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
-        const float *restrict b, float *restrict y)
-{
-    struct conv1_avx512_args args = {x, w, b, y};
-    n2c_for(exec, 55, conv1_avx512_task1, &args);
 }
 
 /* pool1: alexnet.yaml:37 pool1
@@ -971,201 +1006,287 @@ void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict
 
 /* conv2: alexnet.yaml:31 conv2+relu2
  * in x: f32[1, 96, 2:27:2, 2:27:2] as [d0, d1/16, d2+2, d3+2, d1%16]
- * weight w: f32[2, 128, 48, 5, 5] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
- * weight b: f32[2, 128]
+ * weight b: f32[256]
  * out y: f32[1, 256, 27, 27] as [d0, d1/16, d2, d3, d1%16]
+ * weight a: f32[3, 7]
+ * weight bt: f32[7, 7]
+ * weight u: f32[49, 256, 48] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[49, 27, 48]
+ * scratch mm: f32[49, 27, 32]
  * 223948800 multiply-adds
- * schedule: acc: split ic 16, split oc 32, split oc.i 16, split ox 9, pack w [d0, d1/32, d2/16,
- * d3, d4, d2%16, d1%32], order oc.o n g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
- * ic.o, partial kx, unroll ox.i, unroll oc.i.o, vector oc.i.i, parallel oc.o
- * why: tile of 2 vectors x 9 points, about 8096 thousand cycles
+ * algorithm: winograd 3 rows 3
+ * schedule: columns: split c 16, split c.i 16, split j 7, order i j.o c.o k j.i c.i.o c.i.i,
+ * stage at k, unroll j.i, unroll c.i.o, vector c.i.i; v: split c 16, split c.i 16, split j 7,
+ * order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o, vector c.i.i; mm:
+ * split oc 32, split oc.i 16, split t 9, pack u [d1/32, d0, d2, d1%32], order p t.o oc.o ic t.i
+ * oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split
+ * oc 32, split oc.i 16, split k 7, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i,
+ * unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k
+ * j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
-struct conv2_avx512_args {
-    const float *x;
-    const float *w;
-    const float *b;
-    float *y;
-};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv2_avx512_task1(void *ctx, size_t task)
+void conv2_avx512(const float *restrict x, const float *restrict b, float *restrict y,
+        const float *restrict a, const float *restrict bt, const float *restrict u,
+        float *restrict v, float *restrict mm)
 {
-    const struct conv2_avx512_args *const args = (const struct conv2_avx512_args *)ctx;
-    const float *restrict const x = args->x;
-    const float *restrict const w = args->w;
-    const float *restrict const b = args->b;
-    float *restrict const y = args->y;
-    const ptrdiff_t oc_o = (ptrdiff_t)task;
     for (ptrdiff_t g = 0; g < 2; g++) {
-        const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
-        const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
-        for (ptrdiff_t oy = 0; oy < 27; oy++) {
-            for (ptrdiff_t ox_o = 0; ox_o < 3; ox_o++) {
-                __m512 acc_10_0 = t0;
-                __m512 acc_10_1 = t1;
-                __m512 acc_10_2 = t0;
-                __m512 acc_10_3 = t1;
-                __m512 acc_10_4 = t0;
-                __m512 acc_10_5 = t1;
-                __m512 acc_10_6 = t0;
-                __m512 acc_10_7 = t1;
-                __m512 acc_10_8 = t0;
-                __m512 acc_10_9 = t1;
-                __m512 acc_10_10 = t0;
-                __m512 acc_10_11 = t1;
-                __m512 acc_10_12 = t0;
-                __m512 acc_10_13 = t1;
-                __m512 acc_10_14 = t0;
-                __m512 acc_10_15 = t1;
-                __m512 acc_10_16 = t0;
-                __m512 acc_10_17 = t1;
-                for (ptrdiff_t ic_o = 0; ic_o < 3; ic_o++) {
-                    for (ptrdiff_t ky = 0; ky < 5; ky++) {
-                        __m512 part1_0 = _mm512_set1_ps(0.0f);
-                        __m512 part1_1 = _mm512_set1_ps(0.0f);
-                        __m512 part1_2 = _mm512_set1_ps(0.0f);
-                        __m512 part1_3 = _mm512_set1_ps(0.0f);
-                        __m512 part1_4 = _mm512_set1_ps(0.0f);
-                        __m512 part1_5 = _mm512_set1_ps(0.0f);
-                        __m512 part1_6 = _mm512_set1_ps(0.0f);
-                        __m512 part1_7 = _mm512_set1_ps(0.0f);
-                        __m512 part1_8 = _mm512_set1_ps(0.0f);
-                        __m512 part1_9 = _mm512_set1_ps(0.0f);
-                        __m512 part1_10 = _mm512_set1_ps(0.0f);
-                        __m512 part1_11 = _mm512_set1_ps(0.0f);
-                        __m512 part1_12 = _mm512_set1_ps(0.0f);
-                        __m512 part1_13 = _mm512_set1_ps(0.0f);
-                        __m512 part1_14 = _mm512_set1_ps(0.0f);
-                        __m512 part1_15 = _mm512_set1_ps(0.0f);
-                        __m512 part1_16 = _mm512_set1_ps(0.0f);
-                        __m512 part1_17 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t kx = 0; kx < 5; kx++) {
-                            for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                                const __m512 t2 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
-                                        12800*ic_o + 2560*ky + 512*kx + 32*ic_i]);
-                                const __m512 t3 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i]);
-                                part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                                const __m512 t4 = _mm512_loadu_ps(&w[153600*g + 38400*oc_o +
-                                        12800*ic_o + 2560*ky + 512*kx + 32*ic_i + 16]);
-                                part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                                const __m512 t5 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 16]);
-                                part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                                part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                                const __m512 t6 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 32]);
-                                part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                                part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                                const __m512 t7 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 48]);
-                                part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                                part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                                const __m512 t8 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 64]);
-                                part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                                part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                                const __m512 t9 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 80]);
-                                part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                                part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                                const __m512 t10 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 96]);
-                                part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                                part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                                const __m512 t11 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 112]);
-                                part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                                part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                                const __m512 t12 = _mm512_set1_ps(x[46128*g + 15376*ic_o + 496*oy +
-                                        496*ky + 144*ox_o + 16*kx + ic_i + 128]);
-                                part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                                part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
+        for (ptrdiff_t band = 0; band < 3; band++) {
+            for (ptrdiff_t cb = 0; cb < 3; cb++) {
+                for (ptrdiff_t ty = 0; ty < 3; ty++) {
+                    for (ptrdiff_t tx = 0; tx < 9; tx++) {
+                        __m512 columns[49] N2C_ALIGNED(64);
+                        for (ptrdiff_t i = 0; i < 7; i++) {
+                            __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_5 = _mm512_set1_ps(0.0f);
+                            __m512 acc_10_6 = _mm512_set1_ps(0.0f);
+                            for (ptrdiff_t k = 0; k < 7; k++) {
+                                const __m512 t0 = _mm512_set1_ps(bt[7*i + k]);
+                                acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx]), acc_10_0);
+                                acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 16]), acc_10_1);
+                                acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 32]), acc_10_2);
+                                acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 48]), acc_10_3);
+                                acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 64]), acc_10_4);
+                                acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 80]), acc_10_5);
+                                acc_10_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
+                                        + 4464*band + 1488*ty + 496*k + 48*tx + 96]), acc_10_6);
                             }
+                            columns[7*i] = acc_10_0;
+                            columns[7*i + 1] = acc_10_1;
+                            columns[7*i + 2] = acc_10_2;
+                            columns[7*i + 3] = acc_10_3;
+                            columns[7*i + 4] = acc_10_4;
+                            columns[7*i + 5] = acc_10_5;
+                            columns[7*i + 6] = acc_10_6;
                         }
-                        acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                        acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                        acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                        acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                        acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                        acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                        acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                        acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                        acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                        acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                        acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                        acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                        acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                        acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                        acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                        acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                        acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                        acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
+                        for (ptrdiff_t i = 0; i < 7; i++) {
+                            __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_5 = _mm512_set1_ps(0.0f);
+                            __m512 acc_21_6 = _mm512_set1_ps(0.0f);
+                            for (ptrdiff_t k = 0; k < 7; k++) {
+                                const __m512 t1 = columns[7*i + k];
+                                acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                                acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 7]), t1, acc_21_1);
+                                acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 14]), t1,
+                                        acc_21_2);
+                                acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 21]), t1,
+                                        acc_21_3);
+                                acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 28]), t1,
+                                        acc_21_4);
+                                acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 35]), t1,
+                                        acc_21_5);
+                                acc_21_6 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 42]), t1,
+                                        acc_21_6);
+                            }
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb], acc_21_0);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 1296], acc_21_1);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 2592], acc_21_2);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 3888], acc_21_3);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 5184], acc_21_4);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 6480], acc_21_5);
+                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 7776], acc_21_6);
+                        }
                     }
                 }
-                const __m512 v1 = acc_10_0;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                const __m512 v1_1 = acc_10_1;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11664],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                const __m512 v1_2 = acc_10_2;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 16],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                const __m512 v1_3 = acc_10_3;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11680],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                const __m512 v1_4 = acc_10_4;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 32],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                const __m512 v1_5 = acc_10_5;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11696],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                const __m512 v1_6 = acc_10_6;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 48],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                const __m512 v1_7 = acc_10_7;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11712],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                const __m512 v1_8 = acc_10_8;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 64],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-                const __m512 v1_9 = acc_10_9;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11728],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-                const __m512 v1_10 = acc_10_10;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 80],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-                const __m512 v1_11 = acc_10_11;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11744],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-                const __m512 v1_12 = acc_10_12;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 96],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-                const __m512 v1_13 = acc_10_13;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11760],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-                const __m512 v1_14 = acc_10_14;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 112],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-                const __m512 v1_15 = acc_10_15;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11776],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-                const __m512 v1_16 = acc_10_16;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 128],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-                const __m512 v1_17 = acc_10_17;
-                _mm512_storeu_ps(&y[93312*g + 23328*oc_o + 432*oy + 144*ox_o + 11792],
-                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
+            }
+            for (ptrdiff_t ob = 0; ob < 4; ob++) {
+                for (ptrdiff_t p = 0; p < 49; p++) {
+                    for (ptrdiff_t t_o = 0; t_o < 3; t_o++) {
+                        __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+                        __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t ic = 0; ic < 48; ic++) {
+                            const __m512 t2 = _mm512_loadu_ps(&u[75264*ob + 301056*g + 1536*p +
+                                    32*ic]);
+                            const __m512 t3 = _mm512_set1_ps(v[1296*p + 432*t_o + ic]);
+                            acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                            const __m512 t4 = _mm512_loadu_ps(&u[75264*ob + 301056*g + 1536*p +
+                                    32*ic + 16]);
+                            acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                            const __m512 t5 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 48]);
+                            acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                            acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                            const __m512 t6 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 96]);
+                            acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                            acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                            const __m512 t7 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 144]);
+                            acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                            acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                            const __m512 t8 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 192]);
+                            acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                            acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                            const __m512 t9 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 240]);
+                            acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                            acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                            const __m512 t10 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 288]);
+                            acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                            acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                            const __m512 t11 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 336]);
+                            acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                            acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                            const __m512 t12 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 384]);
+                            acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                            acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                        }
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o], acc_32_0);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 16], acc_32_1);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 32], acc_32_2);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 48], acc_32_3);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 64], acc_32_4);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 80], acc_32_5);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 96], acc_32_6);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 112], acc_32_7);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 128], acc_32_8);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 144], acc_32_9);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 160], acc_32_10);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 176], acc_32_11);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 192], acc_32_12);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 208], acc_32_13);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 224], acc_32_14);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 240], acc_32_15);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 256], acc_32_16);
+                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 272], acc_32_17);
+                    }
+                }
+                const __m512 t14 = _mm512_loadu_ps(&b[32*ob + 128*g]);
+                const __m512 t15 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
+                for (ptrdiff_t ty = 0; ty < 3; ty++) {
+                    for (ptrdiff_t tx = 0; tx < 9; tx++) {
+                        float rows[672] N2C_ALIGNED(64);
+                        for (ptrdiff_t i = 0; i < 3; i++) {
+                            __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+                            __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+                            for (ptrdiff_t l = 0; l < 7; l++) {
+                                const __m512 t13 = _mm512_set1_ps(a[7*i + l]);
+                                acc_43_0 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx]), acc_43_0);
+                                acc_43_1 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 16]), acc_43_1);
+                                acc_43_2 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 864]), acc_43_2);
+                                acc_43_3 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 880]), acc_43_3);
+                                acc_43_4 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 1728]), acc_43_4);
+                                acc_43_5 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 1744]), acc_43_5);
+                                acc_43_6 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 2592]), acc_43_6);
+                                acc_43_7 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 2608]), acc_43_7);
+                                acc_43_8 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 3456]), acc_43_8);
+                                acc_43_9 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 3472]), acc_43_9);
+                                acc_43_10 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 4320]), acc_43_10);
+                                acc_43_11 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 4336]), acc_43_11);
+                                acc_43_12 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 5184]), acc_43_12);
+                                acc_43_13 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
+                                        + 32*tx + 5200]), acc_43_13);
+                            }
+                            _mm512_storeu_ps(&rows[224*i], acc_43_0);
+                            _mm512_storeu_ps(&rows[224*i + 16], acc_43_1);
+                            _mm512_storeu_ps(&rows[224*i + 32], acc_43_2);
+                            _mm512_storeu_ps(&rows[224*i + 48], acc_43_3);
+                            _mm512_storeu_ps(&rows[224*i + 64], acc_43_4);
+                            _mm512_storeu_ps(&rows[224*i + 80], acc_43_5);
+                            _mm512_storeu_ps(&rows[224*i + 96], acc_43_6);
+                            _mm512_storeu_ps(&rows[224*i + 112], acc_43_7);
+                            _mm512_storeu_ps(&rows[224*i + 128], acc_43_8);
+                            _mm512_storeu_ps(&rows[224*i + 144], acc_43_9);
+                            _mm512_storeu_ps(&rows[224*i + 160], acc_43_10);
+                            _mm512_storeu_ps(&rows[224*i + 176], acc_43_11);
+                            _mm512_storeu_ps(&rows[224*i + 192], acc_43_12);
+                            _mm512_storeu_ps(&rows[224*i + 208], acc_43_13);
+                        }
+                        for (ptrdiff_t i = 0; i < 3; i++) {
+                            __m512 acc_54_0 = t14;
+                            __m512 acc_54_1 = t15;
+                            __m512 acc_54_2 = t14;
+                            __m512 acc_54_3 = t15;
+                            __m512 acc_54_4 = t14;
+                            __m512 acc_54_5 = t15;
+                            for (ptrdiff_t k = 0; k < 7; k++) {
+                                const __m512 t16 = _mm512_loadu_ps(&rows[224*i + 32*k]);
+                                const __m512 t17 = _mm512_set1_ps(a[k]);
+                                acc_54_0 = _mm512_fmadd_ps(t17, t16, acc_54_0);
+                                const __m512 t18 = _mm512_loadu_ps(&rows[224*i + 32*k + 16]);
+                                acc_54_1 = _mm512_fmadd_ps(t17, t18, acc_54_1);
+                                const __m512 t19 = _mm512_set1_ps(a[k + 7]);
+                                acc_54_2 = _mm512_fmadd_ps(t19, t16, acc_54_2);
+                                acc_54_3 = _mm512_fmadd_ps(t19, t18, acc_54_3);
+                                const __m512 t20 = _mm512_set1_ps(a[k + 14]);
+                                acc_54_4 = _mm512_fmadd_ps(t20, t16, acc_54_4);
+                                acc_54_5 = _mm512_fmadd_ps(t20, t18, acc_54_5);
+                            }
+                            const __m512 v1 = acc_54_0;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                            const __m512 v1_1 = acc_54_1;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx + 11664], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                            const __m512 v1_2 = acc_54_2;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                            const __m512 v1_3 = acc_54_3;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx + 11680], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                            const __m512 v1_4 = acc_54_4;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx + 32], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                            const __m512 v1_5 = acc_54_5;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
+                                    48*tx + 11696], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+                        }
+                    }
+                }
             }
         }
     }
-}
-static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv2_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
-        const float *restrict b, float *restrict y)
-{
-    struct conv2_avx512_args args = {x, w, b, y};
-    n2c_for(exec, 4, conv2_avx512_task1, &args);
 }
 
 /* pool2: alexnet.yaml:37 pool2
@@ -1294,7 +1415,7 @@ void pool2_avx512(const float *restrict x, float *restrict y)
 
 /* norm2: alexnet.yaml:38 norm2
  * in x: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
- * out y: f32[1, 256, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * out y: f32[1, 256, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
  * scratch sq: f32[1, 13, 13, 260]
  * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
  * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
@@ -1311,22 +1432,26 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
 {
     for (ptrdiff_t c_o = 0; c_o < 16; c_o++) {
         for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
+            _mm512_storeu_ps(&y[4624*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 16; c_o++) {
-        for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 3376], _mm512_set1_ps(0.0f));
+        for (ptrdiff_t h = 0; h < 3; h++) {
+            for (ptrdiff_t j = 0; j < 13; j++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*h + 16*j + 3824], _mm512_set1_ps(0.0f));
+            }
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 16; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i], _mm512_set1_ps(0.0f));
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            _mm512_storeu_ps(&y[4624*c_o + 272*i], _mm512_set1_ps(0.0f));
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 16; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i + 224], _mm512_set1_ps(0.0f));
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            for (ptrdiff_t h = 0; h < 3; h++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*i + 16*h + 224], _mm512_set1_ps(0.0f));
+            }
         }
     }
     for (ptrdiff_t oy = 0; oy < 13; oy++) {
@@ -1410,182 +1535,182 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
             const __m512 v1 = acc0_0;
             const __m512 root = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f), v1,
                     _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 256],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 288],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root,
                     _mm512_sqrt_ps(root)))));
             const __m512 v1_1 = acc0_1;
             const __m512 root_1 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_1, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3856],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4912],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2704]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_1,
                     _mm512_sqrt_ps(root_1)))));
             const __m512 v1_2 = acc0_2;
             const __m512 root_2 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_2, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 272],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 304],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 16]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_2,
                     _mm512_sqrt_ps(root_2)))));
             const __m512 v1_3 = acc0_3;
             const __m512 root_3 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_3, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3872],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4928],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2720]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_3,
                     _mm512_sqrt_ps(root_3)))));
             const __m512 v1_4 = acc0_4;
             const __m512 root_4 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_4, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 288],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 320],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 32]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_4,
                     _mm512_sqrt_ps(root_4)))));
             const __m512 v1_5 = acc0_5;
             const __m512 root_5 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_5, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3888],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4944],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2736]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_5,
                     _mm512_sqrt_ps(root_5)))));
             const __m512 v1_6 = acc0_6;
             const __m512 root_6 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_6, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 304],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 336],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 48]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_6,
                     _mm512_sqrt_ps(root_6)))));
             const __m512 v1_7 = acc0_7;
             const __m512 root_7 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_7, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3904],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4960],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2752]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_7,
                     _mm512_sqrt_ps(root_7)))));
             const __m512 v1_8 = acc0_8;
             const __m512 root_8 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_8, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 320],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 352],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 64]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_8,
                     _mm512_sqrt_ps(root_8)))));
             const __m512 v1_9 = acc0_9;
             const __m512 root_9 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_9, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3920],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4976],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2768]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_9,
                     _mm512_sqrt_ps(root_9)))));
             const __m512 v1_10 = acc0_10;
             const __m512 root_10 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_10, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 336],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 368],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 80]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_10,
                     _mm512_sqrt_ps(root_10)))));
             const __m512 v1_11 = acc0_11;
             const __m512 root_11 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_11, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3936],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 4992],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2784]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_11,
                     _mm512_sqrt_ps(root_11)))));
             const __m512 v1_12 = acc0_12;
             const __m512 root_12 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_12, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 352],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 384],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 96]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_12,
                     _mm512_sqrt_ps(root_12)))));
             const __m512 v1_13 = acc0_13;
             const __m512 root_13 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_13, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3952],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5008],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2800]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_13,
                     _mm512_sqrt_ps(root_13)))));
             const __m512 v1_14 = acc0_14;
             const __m512 root_14 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_14, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 368],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 400],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 112]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_14,
                     _mm512_sqrt_ps(root_14)))));
             const __m512 v1_15 = acc0_15;
             const __m512 root_15 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_15, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3968],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5024],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2816]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_15,
                     _mm512_sqrt_ps(root_15)))));
             const __m512 v1_16 = acc0_16;
             const __m512 root_16 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_16, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 384],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 416],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 128]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_16,
                     _mm512_sqrt_ps(root_16)))));
             const __m512 v1_17 = acc0_17;
             const __m512 root_17 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_17, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 3984],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5040],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2832]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_17,
                     _mm512_sqrt_ps(root_17)))));
             const __m512 v1_18 = acc0_18;
             const __m512 root_18 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_18, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 400],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 432],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 144]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_18,
                     _mm512_sqrt_ps(root_18)))));
             const __m512 v1_19 = acc0_19;
             const __m512 root_19 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_19, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 4000],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5056],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2848]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_19,
                     _mm512_sqrt_ps(root_19)))));
             const __m512 v1_20 = acc0_20;
             const __m512 root_20 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_20, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 416],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 448],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 160]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_20,
                     _mm512_sqrt_ps(root_20)))));
             const __m512 v1_21 = acc0_21;
             const __m512 root_21 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_21, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 4016],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5072],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2864]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_21,
                     _mm512_sqrt_ps(root_21)))));
             const __m512 v1_22 = acc0_22;
             const __m512 root_22 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_22, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 432],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 464],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 176]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_22,
                     _mm512_sqrt_ps(root_22)))));
             const __m512 v1_23 = acc0_23;
             const __m512 root_23 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_23, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 4032],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5088],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2880]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_23,
                     _mm512_sqrt_ps(root_23)))));
             const __m512 v1_24 = acc0_24;
             const __m512 root_24 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_24, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 448],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 480],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 192]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_24,
                     _mm512_sqrt_ps(root_24)))));
             const __m512 v1_25 = acc0_25;
             const __m512 root_25 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_25, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[7200*c_o + 240*oy + 4048],
+            _mm512_storeu_ps(&y[9248*c_o + 272*oy + 5104],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[5408*c_o + 208*oy + 2896]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_25,
                     _mm512_sqrt_ps(root_25)))));
@@ -1594,808 +1719,1179 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
 }
 
 /* conv3: alexnet.yaml:31 conv3+relu3
- * in x: f32[1, 256, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
- * weight w: f32[384, 256, 3, 3] as [d0/32, d1/16, d2, d3, d1%16, d0%32]
+ * in x: f32[1, 256, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
  * weight b: f32[384]
- * out y: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * out y: f32[1, 384, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * weight a: f32[3, 5]
+ * weight bt: f32[5, 5]
+ * weight u: f32[25, 384, 256] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[25, 25, 256~16]
+ * scratch mm: f32[25, 25, 32]
  * 149520384 multiply-adds
+ * algorithm: winograd 3
  * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
  * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
  * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
  * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
- * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; acc: split ic 16, split oc
- * 32, split oc.i 16, split ox 13, pack w [d0/32, d1/16, d2, d3, d1%16, d0%32], order oc.o n oy
- * ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at ic.o, partial ky, unroll ox.i, unroll
- * oc.i.o, vector oc.i.i, parallel oc.o
- * why: tile of 2 vectors x 13 points, about 5292 thousand cycles
+ * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; columns: split c 16, split
+ * c.i 16, split j 5, order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o,
+ * vector c.i.i; v: split c 16, split c.i 16, split j 5, order i j.o c.o k j.i c.i.o c.i.i, stage
+ * at k, unroll j.i, unroll c.i.o, vector c.i.i; mm: split oc 32, split oc.i 16, split t 13
+ * tail=peel, pack u [d1/32, d0, d2, d1%32], order p t.o oc.o ic t.i oc.i.o oc.i.i, stage at ic,
+ * unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split oc 32, split oc.i 16, split
+ * k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i, unroll oc.i.o, vector
+ * oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k j.i oc.i.o oc.i.i,
+ * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
-struct conv3_avx512_args {
-    const float *x;
-    const float *w;
-    const float *b;
-    float *y;
-};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv3_avx512_task1(void *ctx, size_t task)
+void conv3_avx512(const float *restrict x, const float *restrict b, float *restrict y,
+        const float *restrict a, const float *restrict bt, const float *restrict u,
+        float *restrict v, float *restrict mm)
 {
-    const struct conv3_avx512_args *const args = (const struct conv3_avx512_args *)ctx;
-    const float *restrict const x = args->x;
-    const float *restrict const w = args->w;
-    const float *restrict const b = args->b;
-    float *restrict const y = args->y;
-    const ptrdiff_t oc_o = (ptrdiff_t)task;
-    const __m512 t0 = _mm512_loadu_ps(&b[32*oc_o]);
-    const __m512 t1 = _mm512_loadu_ps(&b[32*oc_o + 16]);
-    for (ptrdiff_t oy = 0; oy < 13; oy++) {
-        __m512 acc_10_0 = t0;
-        __m512 acc_10_1 = t1;
-        __m512 acc_10_2 = t0;
-        __m512 acc_10_3 = t1;
-        __m512 acc_10_4 = t0;
-        __m512 acc_10_5 = t1;
-        __m512 acc_10_6 = t0;
-        __m512 acc_10_7 = t1;
-        __m512 acc_10_8 = t0;
-        __m512 acc_10_9 = t1;
-        __m512 acc_10_10 = t0;
-        __m512 acc_10_11 = t1;
-        __m512 acc_10_12 = t0;
-        __m512 acc_10_13 = t1;
-        __m512 acc_10_14 = t0;
-        __m512 acc_10_15 = t1;
-        __m512 acc_10_16 = t0;
-        __m512 acc_10_17 = t1;
-        __m512 acc_10_18 = t0;
-        __m512 acc_10_19 = t1;
-        __m512 acc_10_20 = t0;
-        __m512 acc_10_21 = t1;
-        __m512 acc_10_22 = t0;
-        __m512 acc_10_23 = t1;
-        __m512 acc_10_24 = t0;
-        __m512 acc_10_25 = t1;
-        for (ptrdiff_t ic_o = 0; ic_o < 16; ic_o++) {
-            __m512 part1_0 = _mm512_set1_ps(0.0f);
-            __m512 part1_1 = _mm512_set1_ps(0.0f);
-            __m512 part1_2 = _mm512_set1_ps(0.0f);
-            __m512 part1_3 = _mm512_set1_ps(0.0f);
-            __m512 part1_4 = _mm512_set1_ps(0.0f);
-            __m512 part1_5 = _mm512_set1_ps(0.0f);
-            __m512 part1_6 = _mm512_set1_ps(0.0f);
-            __m512 part1_7 = _mm512_set1_ps(0.0f);
-            __m512 part1_8 = _mm512_set1_ps(0.0f);
-            __m512 part1_9 = _mm512_set1_ps(0.0f);
-            __m512 part1_10 = _mm512_set1_ps(0.0f);
-            __m512 part1_11 = _mm512_set1_ps(0.0f);
-            __m512 part1_12 = _mm512_set1_ps(0.0f);
-            __m512 part1_13 = _mm512_set1_ps(0.0f);
-            __m512 part1_14 = _mm512_set1_ps(0.0f);
-            __m512 part1_15 = _mm512_set1_ps(0.0f);
-            __m512 part1_16 = _mm512_set1_ps(0.0f);
-            __m512 part1_17 = _mm512_set1_ps(0.0f);
-            __m512 part1_18 = _mm512_set1_ps(0.0f);
-            __m512 part1_19 = _mm512_set1_ps(0.0f);
-            __m512 part1_20 = _mm512_set1_ps(0.0f);
-            __m512 part1_21 = _mm512_set1_ps(0.0f);
-            __m512 part1_22 = _mm512_set1_ps(0.0f);
-            __m512 part1_23 = _mm512_set1_ps(0.0f);
-            __m512 part1_24 = _mm512_set1_ps(0.0f);
-            __m512 part1_25 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t ky = 0; ky < 3; ky++) {
-                for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                    for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                        const __m512 t2 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
-                                512*kx + 32*ic_i]);
-                        const __m512 t3 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i]);
-                        part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                        const __m512 t4 = _mm512_loadu_ps(&w[73728*oc_o + 4608*ic_o + 1536*ky +
-                                512*kx + 32*ic_i + 16]);
-                        part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                        const __m512 t5 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 16]);
-                        part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                        part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                        const __m512 t6 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 32]);
-                        part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                        part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                        const __m512 t7 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 48]);
-                        part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                        part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                        const __m512 t8 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 64]);
-                        part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                        part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                        const __m512 t9 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 80]);
-                        part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                        part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                        const __m512 t10 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 96]);
-                        part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                        part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                        const __m512 t11 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 112]);
-                        part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                        part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                        const __m512 t12 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 128]);
-                        part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                        part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                        const __m512 t13 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 144]);
-                        part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
-                        part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                        const __m512 t14 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 160]);
-                        part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
-                        part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                        const __m512 t15 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 176]);
-                        part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
-                        part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                        const __m512 t16 = _mm512_set1_ps(x[3600*ic_o + 240*oy + 240*ky + 16*kx +
-                                ic_i + 192]);
-                        part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
-                        part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t j = 0; j < 13; j++) {
+            _mm512_storeu_ps(&y[4624*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t h = 0; h < 3; h++) {
+            for (ptrdiff_t j = 0; j < 13; j++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*h + 16*j + 3824], _mm512_set1_ps(0.0f));
+            }
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            _mm512_storeu_ps(&y[4624*c_o + 272*i], _mm512_set1_ps(0.0f));
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            for (ptrdiff_t h = 0; h < 3; h++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*i + 16*h + 224], _mm512_set1_ps(0.0f));
+            }
+        }
+    }
+    for (ptrdiff_t cb = 0; cb < 16; cb++) {
+        for (ptrdiff_t ty = 0; ty < 5; ty++) {
+            for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                __m512 columns[25] N2C_ALIGNED(64);
+                for (ptrdiff_t i = 0; i < 5; i++) {
+                    __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                    __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                    __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                    __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                    __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                    for (ptrdiff_t k = 0; k < 5; k++) {
+                        const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                        acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                                48*tx]), acc_10_0);
+                        acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                                48*tx + 16]), acc_10_1);
+                        acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                                48*tx + 32]), acc_10_2);
+                        acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                                48*tx + 48]), acc_10_3);
+                        acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                                48*tx + 64]), acc_10_4);
+                    }
+                    columns[5*i] = acc_10_0;
+                    columns[5*i + 1] = acc_10_1;
+                    columns[5*i + 2] = acc_10_2;
+                    columns[5*i + 3] = acc_10_3;
+                    columns[5*i + 4] = acc_10_4;
+                }
+                for (ptrdiff_t i = 0; i < 5; i++) {
+                    __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                    __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                    __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                    __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                    __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                    for (ptrdiff_t k = 0; k < 5; k++) {
+                        const __m512 t1 = columns[5*i + k];
+                        acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                        acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                        acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                        acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                        acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                    }
+                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb], acc_21_0);
+                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 6800], acc_21_1);
+                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 13600], acc_21_2);
+                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 20400], acc_21_3);
+                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 27200], acc_21_4);
+                }
+            }
+        }
+    }
+    for (ptrdiff_t ob = 0; ob < 12; ob++) {
+        for (ptrdiff_t p = 0; p < 25; p++) {
+            __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+            __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t ic = 0; ic < 256; ic++) {
+                const __m512 t2 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
+                const __m512 t3 = _mm512_set1_ps(v[6800*p + ic]);
+                acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                const __m512 t4 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
+                acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                const __m512 t5 = _mm512_set1_ps(v[6800*p + ic + 272]);
+                acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                const __m512 t6 = _mm512_set1_ps(v[6800*p + ic + 544]);
+                acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                const __m512 t7 = _mm512_set1_ps(v[6800*p + ic + 816]);
+                acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                const __m512 t8 = _mm512_set1_ps(v[6800*p + ic + 1088]);
+                acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                const __m512 t9 = _mm512_set1_ps(v[6800*p + ic + 1360]);
+                acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                const __m512 t10 = _mm512_set1_ps(v[6800*p + ic + 1632]);
+                acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                const __m512 t11 = _mm512_set1_ps(v[6800*p + ic + 1904]);
+                acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                const __m512 t12 = _mm512_set1_ps(v[6800*p + ic + 2176]);
+                acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                const __m512 t13 = _mm512_set1_ps(v[6800*p + ic + 2448]);
+                acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+                acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+                const __m512 t14 = _mm512_set1_ps(v[6800*p + ic + 2720]);
+                acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+                acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+                const __m512 t15 = _mm512_set1_ps(v[6800*p + ic + 2992]);
+                acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+                acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+                const __m512 t16 = _mm512_set1_ps(v[6800*p + ic + 3264]);
+                acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+                acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+            }
+            _mm512_storeu_ps(&mm[800*p], acc_32_0);
+            _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+            _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+            _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+            _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+            _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+            _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+            _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+            _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+            _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+            _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+            _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+            _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+            _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+            _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+            _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+            _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+            _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+            _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+            _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+            _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+            _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+            _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+            _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+            _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+            _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+            __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+            __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t ic = 0; ic < 256; ic++) {
+                const __m512 t17 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
+                const __m512 t18 = _mm512_set1_ps(v[6800*p + ic + 3536]);
+                acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+                const __m512 t19 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
+                acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+                const __m512 t20 = _mm512_set1_ps(v[6800*p + ic + 3808]);
+                acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+                acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+                const __m512 t21 = _mm512_set1_ps(v[6800*p + ic + 4080]);
+                acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+                acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+                const __m512 t22 = _mm512_set1_ps(v[6800*p + ic + 4352]);
+                acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+                acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+                const __m512 t23 = _mm512_set1_ps(v[6800*p + ic + 4624]);
+                acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+                acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+                const __m512 t24 = _mm512_set1_ps(v[6800*p + ic + 4896]);
+                acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+                acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+                const __m512 t25 = _mm512_set1_ps(v[6800*p + ic + 5168]);
+                acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+                acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+                const __m512 t26 = _mm512_set1_ps(v[6800*p + ic + 5440]);
+                acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+                acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+                const __m512 t27 = _mm512_set1_ps(v[6800*p + ic + 5712]);
+                acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+                acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+                const __m512 t28 = _mm512_set1_ps(v[6800*p + ic + 5984]);
+                acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+                acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+                const __m512 t29 = _mm512_set1_ps(v[6800*p + ic + 6256]);
+                acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+                acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+                const __m512 t30 = _mm512_set1_ps(v[6800*p + ic + 6528]);
+                acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+                acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+            }
+            _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+            _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+            _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+            _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+            _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+            _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+            _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+            _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+            _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+            _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+            _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+            _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+            _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+            _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+            _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+            _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+            _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+            _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+            _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+            _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+            _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+            _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+            _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+            _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+        }
+        const __m512 t32 = _mm512_loadu_ps(&b[32*ob]);
+        const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 16]);
+        for (ptrdiff_t ty = 0; ty < 5; ty++) {
+            for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                float rows[480] N2C_ALIGNED(64);
+                for (ptrdiff_t i = 0; i < 3; i++) {
+                    __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_8 = _mm512_set1_ps(0.0f);
+                    __m512 acc_54_9 = _mm512_set1_ps(0.0f);
+                    for (ptrdiff_t l = 0; l < 5; l++) {
+                        const __m512 t31 = _mm512_set1_ps(a[5*i + l]);
+                        acc_54_0 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                32*tx]), acc_54_0);
+                        acc_54_1 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 16]), acc_54_1);
+                        acc_54_2 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 800]), acc_54_2);
+                        acc_54_3 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 816]), acc_54_3);
+                        acc_54_4 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 1600]), acc_54_4);
+                        acc_54_5 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 1616]), acc_54_5);
+                        acc_54_6 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 2400]), acc_54_6);
+                        acc_54_7 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 2416]), acc_54_7);
+                        acc_54_8 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 3200]), acc_54_8);
+                        acc_54_9 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty + 32*tx
+                                + 3216]), acc_54_9);
+                    }
+                    _mm512_storeu_ps(&rows[160*i], acc_54_0);
+                    _mm512_storeu_ps(&rows[160*i + 16], acc_54_1);
+                    _mm512_storeu_ps(&rows[160*i + 32], acc_54_2);
+                    _mm512_storeu_ps(&rows[160*i + 48], acc_54_3);
+                    _mm512_storeu_ps(&rows[160*i + 64], acc_54_4);
+                    _mm512_storeu_ps(&rows[160*i + 80], acc_54_5);
+                    _mm512_storeu_ps(&rows[160*i + 96], acc_54_6);
+                    _mm512_storeu_ps(&rows[160*i + 112], acc_54_7);
+                    _mm512_storeu_ps(&rows[160*i + 128], acc_54_8);
+                    _mm512_storeu_ps(&rows[160*i + 144], acc_54_9);
+                }
+                for (ptrdiff_t i = 0; i < 3; i++) {
+                    __m512 acc_65_0 = t32;
+                    __m512 acc_65_1 = t33;
+                    __m512 acc_65_2 = t32;
+                    __m512 acc_65_3 = t33;
+                    __m512 acc_65_4 = t32;
+                    __m512 acc_65_5 = t33;
+                    for (ptrdiff_t k = 0; k < 5; k++) {
+                        const __m512 t34 = _mm512_loadu_ps(&rows[160*i + 32*k]);
+                        const __m512 t35 = _mm512_set1_ps(a[k]);
+                        acc_65_0 = _mm512_fmadd_ps(t35, t34, acc_65_0);
+                        const __m512 t36 = _mm512_loadu_ps(&rows[160*i + 32*k + 16]);
+                        acc_65_1 = _mm512_fmadd_ps(t35, t36, acc_65_1);
+                        const __m512 t37 = _mm512_set1_ps(a[k + 5]);
+                        acc_65_2 = _mm512_fmadd_ps(t37, t34, acc_65_2);
+                        acc_65_3 = _mm512_fmadd_ps(t37, t36, acc_65_3);
+                        const __m512 t38 = _mm512_set1_ps(a[k + 10]);
+                        acc_65_4 = _mm512_fmadd_ps(t38, t34, acc_65_4);
+                        acc_65_5 = _mm512_fmadd_ps(t38, t36, acc_65_5);
+                    }
+                    if (3*ty + i < 13) {
+                        const __m512 v1 = acc_65_0;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 288],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                    }
+                    if (3*ty + i < 13) {
+                        const __m512 v1_1 = acc_65_1;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 4912],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                    }
+                    if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                        const __m512 v1_2 = acc_65_2;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 304],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                    }
+                    if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                        const __m512 v1_3 = acc_65_3;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 4928],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                    }
+                    if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                        const __m512 v1_4 = acc_65_4;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 320],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                    }
+                    if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                        const __m512 v1_5 = acc_65_5;
+                        _mm512_storeu_ps(&y[9248*ob + 816*ty + 272*i + 48*tx + 4944],
+                                _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
                     }
                 }
             }
-            acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-            acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-            acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-            acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-            acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-            acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-            acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-            acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-            acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-            acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-            acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-            acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-            acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-            acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-            acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-            acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-            acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-            acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
-            acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
-            acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
-            acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
-            acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
-            acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
-            acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
-            acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
-            acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
-        }
-        const __m512 v1 = acc_10_0;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 256], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-        const __m512 v1_1 = acc_10_1;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3856], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-        const __m512 v1_2 = acc_10_2;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 272], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-        const __m512 v1_3 = acc_10_3;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3872], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-        const __m512 v1_4 = acc_10_4;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 288], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-        const __m512 v1_5 = acc_10_5;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3888], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-        const __m512 v1_6 = acc_10_6;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 304], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-        const __m512 v1_7 = acc_10_7;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3904], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-        const __m512 v1_8 = acc_10_8;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 320], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-        const __m512 v1_9 = acc_10_9;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3920], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-        const __m512 v1_10 = acc_10_10;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 336], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-        const __m512 v1_11 = acc_10_11;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3936], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-        const __m512 v1_12 = acc_10_12;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 352], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-        const __m512 v1_13 = acc_10_13;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3952], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-        const __m512 v1_14 = acc_10_14;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 368], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-        const __m512 v1_15 = acc_10_15;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3968], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-        const __m512 v1_16 = acc_10_16;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 384], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-        const __m512 v1_17 = acc_10_17;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 3984], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-        const __m512 v1_18 = acc_10_18;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 400], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-        const __m512 v1_19 = acc_10_19;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4000], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-        const __m512 v1_20 = acc_10_20;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 416], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-        const __m512 v1_21 = acc_10_21;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4016], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-        const __m512 v1_22 = acc_10_22;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 432], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-        const __m512 v1_23 = acc_10_23;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4032], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-        const __m512 v1_24 = acc_10_24;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 448], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
-        const __m512 v1_25 = acc_10_25;
-        _mm512_storeu_ps(&y[7200*oc_o + 240*oy + 4048], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
-    }
-}
-static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv3_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
-        const float *restrict b, float *restrict y)
-{
-    struct conv3_avx512_args args = {x, w, b, y};
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
         }
     }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 3376], _mm512_set1_ps(0.0f));
-        }
-    }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i], _mm512_set1_ps(0.0f));
-        }
-    }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i + 224], _mm512_set1_ps(0.0f));
-        }
-    }
-    n2c_for(exec, 12, conv3_avx512_task1, &args);
 }
 
 /* conv4: alexnet.yaml:31 conv4+relu4
- * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
- * weight w: f32[2, 192, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
- * weight b: f32[2, 192]
- * out y: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * in x: f32[1, 384, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * weight b: f32[384]
+ * out y: f32[1, 384, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * weight a: f32[3, 5]
+ * weight bt: f32[5, 5]
+ * weight u: f32[25, 384, 192] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[25, 25, 192~16]
+ * scratch mm: f32[25, 25, 32]
  * 112140288 multiply-adds
+ * algorithm: winograd 3
  * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
  * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
  * c.i.o, unroll c.i.o, vector c.i.i; zero3: split c 16, split c.i 16, order n c.o i h c.i.o
  * c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; zero4: split c 16, split c.i 16, order n
- * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; acc: split ic 16, split oc
- * 32, split oc.i 16, split ox 13, pack w [d0, d1/32, d2/16, d3, d4, d2%16, d1%32], order oc.o n
- * g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at ic.o, partial ky, unroll ox.i, unroll
- * oc.i.o, vector oc.i.i, parallel oc.o
- * why: tile of 2 vectors x 13 points, about 3971 thousand cycles
+ * c.o i h c.i.o c.i.i, stage at c.i.o, unroll c.i.o, vector c.i.i; columns: split c 16, split
+ * c.i 16, split j 5, order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o,
+ * vector c.i.i; v: split c 16, split c.i 16, split j 5, order i j.o c.o k j.i c.i.o c.i.i, stage
+ * at k, unroll j.i, unroll c.i.o, vector c.i.i; mm: split oc 32, split oc.i 16, split t 13
+ * tail=peel, pack u [d1/32, d0, d2, d1%32], order p t.o oc.o ic t.i oc.i.o oc.i.i, stage at ic,
+ * unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split oc 32, split oc.i 16, split
+ * k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i, unroll oc.i.o, vector
+ * oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k j.i oc.i.o oc.i.i,
+ * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
-struct conv4_avx512_args {
-    const float *x;
-    const float *w;
-    const float *b;
-    float *y;
-};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv4_avx512_task1(void *ctx, size_t task)
+void conv4_avx512(const float *restrict x, const float *restrict b, float *restrict y,
+        const float *restrict a, const float *restrict bt, const float *restrict u,
+        float *restrict v, float *restrict mm)
 {
-    const struct conv4_avx512_args *const args = (const struct conv4_avx512_args *)ctx;
-    const float *restrict const x = args->x;
-    const float *restrict const w = args->w;
-    const float *restrict const b = args->b;
-    float *restrict const y = args->y;
-    const ptrdiff_t oc_o = (ptrdiff_t)task;
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t j = 0; j < 13; j++) {
+            _mm512_storeu_ps(&y[4624*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t h = 0; h < 3; h++) {
+            for (ptrdiff_t j = 0; j < 13; j++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*h + 16*j + 3824], _mm512_set1_ps(0.0f));
+            }
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            _mm512_storeu_ps(&y[4624*c_o + 272*i], _mm512_set1_ps(0.0f));
+        }
+    }
+    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
+        for (ptrdiff_t i = 0; i < 17; i++) {
+            for (ptrdiff_t h = 0; h < 3; h++) {
+                _mm512_storeu_ps(&y[4624*c_o + 272*i + 16*h + 224], _mm512_set1_ps(0.0f));
+            }
+        }
+    }
     for (ptrdiff_t g = 0; g < 2; g++) {
-        const __m512 t0 = _mm512_loadu_ps(&b[192*g + 32*oc_o]);
-        const __m512 t1 = _mm512_loadu_ps(&b[192*g + 32*oc_o + 16]);
-        for (ptrdiff_t oy = 0; oy < 13; oy++) {
-            __m512 acc_10_0 = t0;
-            __m512 acc_10_1 = t1;
-            __m512 acc_10_2 = t0;
-            __m512 acc_10_3 = t1;
-            __m512 acc_10_4 = t0;
-            __m512 acc_10_5 = t1;
-            __m512 acc_10_6 = t0;
-            __m512 acc_10_7 = t1;
-            __m512 acc_10_8 = t0;
-            __m512 acc_10_9 = t1;
-            __m512 acc_10_10 = t0;
-            __m512 acc_10_11 = t1;
-            __m512 acc_10_12 = t0;
-            __m512 acc_10_13 = t1;
-            __m512 acc_10_14 = t0;
-            __m512 acc_10_15 = t1;
-            __m512 acc_10_16 = t0;
-            __m512 acc_10_17 = t1;
-            __m512 acc_10_18 = t0;
-            __m512 acc_10_19 = t1;
-            __m512 acc_10_20 = t0;
-            __m512 acc_10_21 = t1;
-            __m512 acc_10_22 = t0;
-            __m512 acc_10_23 = t1;
-            __m512 acc_10_24 = t0;
-            __m512 acc_10_25 = t1;
-            for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
-                __m512 part1_0 = _mm512_set1_ps(0.0f);
-                __m512 part1_1 = _mm512_set1_ps(0.0f);
-                __m512 part1_2 = _mm512_set1_ps(0.0f);
-                __m512 part1_3 = _mm512_set1_ps(0.0f);
-                __m512 part1_4 = _mm512_set1_ps(0.0f);
-                __m512 part1_5 = _mm512_set1_ps(0.0f);
-                __m512 part1_6 = _mm512_set1_ps(0.0f);
-                __m512 part1_7 = _mm512_set1_ps(0.0f);
-                __m512 part1_8 = _mm512_set1_ps(0.0f);
-                __m512 part1_9 = _mm512_set1_ps(0.0f);
-                __m512 part1_10 = _mm512_set1_ps(0.0f);
-                __m512 part1_11 = _mm512_set1_ps(0.0f);
-                __m512 part1_12 = _mm512_set1_ps(0.0f);
-                __m512 part1_13 = _mm512_set1_ps(0.0f);
-                __m512 part1_14 = _mm512_set1_ps(0.0f);
-                __m512 part1_15 = _mm512_set1_ps(0.0f);
-                __m512 part1_16 = _mm512_set1_ps(0.0f);
-                __m512 part1_17 = _mm512_set1_ps(0.0f);
-                __m512 part1_18 = _mm512_set1_ps(0.0f);
-                __m512 part1_19 = _mm512_set1_ps(0.0f);
-                __m512 part1_20 = _mm512_set1_ps(0.0f);
-                __m512 part1_21 = _mm512_set1_ps(0.0f);
-                __m512 part1_22 = _mm512_set1_ps(0.0f);
-                __m512 part1_23 = _mm512_set1_ps(0.0f);
-                __m512 part1_24 = _mm512_set1_ps(0.0f);
-                __m512 part1_25 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ky = 0; ky < 3; ky++) {
-                    for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                        for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                            const __m512 t2 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o + 4608*ic_o +
-                                    1536*ky + 512*kx + 32*ic_i]);
-                            const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i]);
-                            part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                            const __m512 t4 = _mm512_loadu_ps(&w[331776*g + 55296*oc_o + 4608*ic_o +
-                                    1536*ky + 512*kx + 32*ic_i + 16]);
-                            part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                            const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 16]);
-                            part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                            part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                            const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 32]);
-                            part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                            part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                            const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 48]);
-                            part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                            part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                            const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 64]);
-                            part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                            part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                            const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 80]);
-                            part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                            part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                            const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 96]);
-                            part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                            part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                            const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 112]);
-                            part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                            part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                            const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 128]);
-                            part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                            part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                            const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 144]);
-                            part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
-                            part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                            const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 160]);
-                            part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
-                            part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                            const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 176]);
-                            part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
-                            part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                            const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 192]);
-                            part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
-                            part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
+        for (ptrdiff_t cb = 0; cb < 12; cb++) {
+            for (ptrdiff_t ty = 0; ty < 5; ty++) {
+                for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                    __m512 columns[25] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 5; i++) {
+                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx]), acc_10_0);
+                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 16]), acc_10_1);
+                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 32]), acc_10_2);
+                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 48]), acc_10_3);
+                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 64]), acc_10_4);
+                        }
+                        columns[5*i] = acc_10_0;
+                        columns[5*i + 1] = acc_10_1;
+                        columns[5*i + 2] = acc_10_2;
+                        columns[5*i + 3] = acc_10_3;
+                        columns[5*i + 4] = acc_10_4;
+                    }
+                    for (ptrdiff_t i = 0; i < 5; i++) {
+                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t1 = columns[5*i + k];
+                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                        }
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
+                    }
+                }
+            }
+        }
+        for (ptrdiff_t ob = 0; ob < 6; ob++) {
+            for (ptrdiff_t p = 0; p < 25; p++) {
+                __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 192; ic++) {
+                    const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
+                    const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
+                    acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                    const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic +
+                            16]);
+                    acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                    const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
+                    acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                    acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                    const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
+                    acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                    acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                    const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
+                    acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                    acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                    const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
+                    acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                    acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                    const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
+                    acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                    acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                    const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
+                    acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                    acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                    const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
+                    acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                    acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                    const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
+                    acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                    acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                    const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
+                    acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+                    acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+                    const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
+                    acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+                    acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+                    const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
+                    acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+                    acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+                    const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
+                    acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+                    acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+                }
+                _mm512_storeu_ps(&mm[800*p], acc_32_0);
+                _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+                _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+                _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+                _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+                _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+                _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+                _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+                _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+                _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+                _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+                _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+                _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+                _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+                _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+                _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+                _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+                _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+                _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+                _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+                _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+                _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+                _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+                _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+                _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+                _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 192; ic++) {
+                    const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
+                    const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
+                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+                    const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic +
+                            16]);
+                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+                    const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
+                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+                    const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
+                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+                    const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
+                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+                    const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
+                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+                    const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
+                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+                    const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
+                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+                    const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
+                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+                    const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
+                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+                    const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
+                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+                    const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
+                    acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+                    acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+                    const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
+                    acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+                    acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+                }
+                _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+                _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+                _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+                _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+                _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+                _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+                _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+                _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+                _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+                _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+                _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+                _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+                _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+                _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+                _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+                _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+                _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+                _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+                _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+                _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+                _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+                _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+                _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+                _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+            }
+            const __m512 t32 = _mm512_loadu_ps(&b[32*ob + 192*g]);
+            const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 192*g + 16]);
+            for (ptrdiff_t ty = 0; ty < 5; ty++) {
+                for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                    float rows[480] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 3; i++) {
+                        __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_8 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_9 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t l = 0; l < 5; l++) {
+                            const __m512 t31 = _mm512_set1_ps(a[5*i + l]);
+                            acc_54_0 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx]), acc_54_0);
+                            acc_54_1 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 16]), acc_54_1);
+                            acc_54_2 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 800]), acc_54_2);
+                            acc_54_3 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 816]), acc_54_3);
+                            acc_54_4 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 1600]), acc_54_4);
+                            acc_54_5 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 1616]), acc_54_5);
+                            acc_54_6 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 2400]), acc_54_6);
+                            acc_54_7 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 2416]), acc_54_7);
+                            acc_54_8 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 3200]), acc_54_8);
+                            acc_54_9 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 3216]), acc_54_9);
+                        }
+                        _mm512_storeu_ps(&rows[160*i], acc_54_0);
+                        _mm512_storeu_ps(&rows[160*i + 16], acc_54_1);
+                        _mm512_storeu_ps(&rows[160*i + 32], acc_54_2);
+                        _mm512_storeu_ps(&rows[160*i + 48], acc_54_3);
+                        _mm512_storeu_ps(&rows[160*i + 64], acc_54_4);
+                        _mm512_storeu_ps(&rows[160*i + 80], acc_54_5);
+                        _mm512_storeu_ps(&rows[160*i + 96], acc_54_6);
+                        _mm512_storeu_ps(&rows[160*i + 112], acc_54_7);
+                        _mm512_storeu_ps(&rows[160*i + 128], acc_54_8);
+                        _mm512_storeu_ps(&rows[160*i + 144], acc_54_9);
+                    }
+                    for (ptrdiff_t i = 0; i < 3; i++) {
+                        __m512 acc_65_0 = t32;
+                        __m512 acc_65_1 = t33;
+                        __m512 acc_65_2 = t32;
+                        __m512 acc_65_3 = t33;
+                        __m512 acc_65_4 = t32;
+                        __m512 acc_65_5 = t33;
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t34 = _mm512_loadu_ps(&rows[160*i + 32*k]);
+                            const __m512 t35 = _mm512_set1_ps(a[k]);
+                            acc_65_0 = _mm512_fmadd_ps(t35, t34, acc_65_0);
+                            const __m512 t36 = _mm512_loadu_ps(&rows[160*i + 32*k + 16]);
+                            acc_65_1 = _mm512_fmadd_ps(t35, t36, acc_65_1);
+                            const __m512 t37 = _mm512_set1_ps(a[k + 5]);
+                            acc_65_2 = _mm512_fmadd_ps(t37, t34, acc_65_2);
+                            acc_65_3 = _mm512_fmadd_ps(t37, t36, acc_65_3);
+                            const __m512 t38 = _mm512_set1_ps(a[k + 10]);
+                            acc_65_4 = _mm512_fmadd_ps(t38, t34, acc_65_4);
+                            acc_65_5 = _mm512_fmadd_ps(t38, t36, acc_65_5);
+                        }
+                        if (3*ty + i < 13) {
+                            const __m512 v1 = acc_65_0;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 288],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                        }
+                        if (3*ty + i < 13) {
+                            const __m512 v1_1 = acc_65_1;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 4912],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                            const __m512 v1_2 = acc_65_2;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 304],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                            const __m512 v1_3 = acc_65_3;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 4928],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                            const __m512 v1_4 = acc_65_4;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 320],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                            const __m512 v1_5 = acc_65_5;
+                            _mm512_storeu_ps(&y[9248*ob + 55488*g + 816*ty + 272*i + 48*tx + 4944],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
                         }
                     }
                 }
-                acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
-                acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
-                acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
-                acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
-                acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
-                acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
-                acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
-                acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
-                acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
             }
-            const __m512 v1 = acc_10_0;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 256],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-            const __m512 v1_1 = acc_10_1;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3856],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-            const __m512 v1_2 = acc_10_2;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 272],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-            const __m512 v1_3 = acc_10_3;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3872],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-            const __m512 v1_4 = acc_10_4;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 288],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-            const __m512 v1_5 = acc_10_5;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3888],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-            const __m512 v1_6 = acc_10_6;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 304],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-            const __m512 v1_7 = acc_10_7;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3904],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-            const __m512 v1_8 = acc_10_8;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 320],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-            const __m512 v1_9 = acc_10_9;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3920],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-            const __m512 v1_10 = acc_10_10;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 336],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-            const __m512 v1_11 = acc_10_11;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3936],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-            const __m512 v1_12 = acc_10_12;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 352],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-            const __m512 v1_13 = acc_10_13;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3952],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-            const __m512 v1_14 = acc_10_14;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 368],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-            const __m512 v1_15 = acc_10_15;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3968],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-            const __m512 v1_16 = acc_10_16;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 384],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-            const __m512 v1_17 = acc_10_17;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 3984],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-            const __m512 v1_18 = acc_10_18;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 400],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-            const __m512 v1_19 = acc_10_19;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4000],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-            const __m512 v1_20 = acc_10_20;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 416],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-            const __m512 v1_21 = acc_10_21;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4016],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-            const __m512 v1_22 = acc_10_22;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 432],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-            const __m512 v1_23 = acc_10_23;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4032],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-            const __m512 v1_24 = acc_10_24;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 448],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
-            const __m512 v1_25 = acc_10_25;
-            _mm512_storeu_ps(&y[43200*g + 7200*oc_o + 240*oy + 4048],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
         }
     }
-}
-static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv4_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
-        const float *restrict b, float *restrict y)
-{
-    struct conv4_avx512_args args = {x, w, b, y};
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
-        }
-    }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t j = 0; j < 13; j++) {
-            _mm512_storeu_ps(&y[3600*c_o + 16*j + 3376], _mm512_set1_ps(0.0f));
-        }
-    }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i], _mm512_set1_ps(0.0f));
-        }
-    }
-    for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
-        for (ptrdiff_t i = 0; i < 15; i++) {
-            _mm512_storeu_ps(&y[3600*c_o + 240*i + 224], _mm512_set1_ps(0.0f));
-        }
-    }
-    n2c_for(exec, 6, conv4_avx512_task1, &args);
 }
 
 /* conv5: alexnet.yaml:31 conv5+relu5
- * in x: f32[1, 384, 1:13:1, 1:13:1] as [d0, d1/16, d2+1, d3+1, d1%16]
- * weight w: f32[2, 128, 192, 3, 3] as [d0, d1/32, d2/16, d3, d4, d2%16, d1%32]
- * weight b: f32[2, 128]
+ * in x: f32[1, 384, 1:13:3, 1:13:3] as [d0, d1/16, d2+1, d3+1, d1%16]
+ * weight b: f32[256]
  * out y: f32[1, 256, 13, 13] as [d0, d1/16, d2, d3, d1%16]
+ * weight a: f32[3, 5]
+ * weight bt: f32[5, 5]
+ * weight u: f32[25, 256, 192] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[25, 25, 192~16]
+ * scratch mm: f32[25, 25, 32]
  * 74760192 multiply-adds
- * schedule: acc: split ic 16, split oc 32, split oc.i 16, split ox 13, pack w [d0, d1/32, d2/16,
- * d3, d4, d2%16, d1%32], order oc.o n g oy ox.o ic.o ky kx ic.i ox.i oc.i.o oc.i.i, stage at
- * ic.o, partial ky, unroll ox.i, unroll oc.i.o, vector oc.i.i, parallel oc.o
- * why: tile of 2 vectors x 13 points, about 2647 thousand cycles
+ * algorithm: winograd 3
+ * schedule: columns: split c 16, split c.i 16, split j 5, order i j.o c.o k j.i c.i.o c.i.i,
+ * stage at k, unroll j.i, unroll c.i.o, vector c.i.i; v: split c 16, split c.i 16, split j 5,
+ * order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o, vector c.i.i; mm:
+ * split oc 32, split oc.i 16, split t 13 tail=peel, pack u [d1/32, d0, d2, d1%32], order p t.o
+ * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
+ * rows: split oc 32, split oc.i 16, split k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l,
+ * unroll k.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
-struct conv5_avx512_args {
-    const float *x;
-    const float *w;
-    const float *b;
-    float *y;
-};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv5_avx512_task1(void *ctx, size_t task)
+void conv5_avx512(const float *restrict x, const float *restrict b, float *restrict y,
+        const float *restrict a, const float *restrict bt, const float *restrict u,
+        float *restrict v, float *restrict mm)
 {
-    const struct conv5_avx512_args *const args = (const struct conv5_avx512_args *)ctx;
-    const float *restrict const x = args->x;
-    const float *restrict const w = args->w;
-    const float *restrict const b = args->b;
-    float *restrict const y = args->y;
-    const ptrdiff_t oc_o = (ptrdiff_t)task;
     for (ptrdiff_t g = 0; g < 2; g++) {
-        const __m512 t0 = _mm512_loadu_ps(&b[128*g + 32*oc_o]);
-        const __m512 t1 = _mm512_loadu_ps(&b[128*g + 32*oc_o + 16]);
-        for (ptrdiff_t oy = 0; oy < 13; oy++) {
-            __m512 acc_10_0 = t0;
-            __m512 acc_10_1 = t1;
-            __m512 acc_10_2 = t0;
-            __m512 acc_10_3 = t1;
-            __m512 acc_10_4 = t0;
-            __m512 acc_10_5 = t1;
-            __m512 acc_10_6 = t0;
-            __m512 acc_10_7 = t1;
-            __m512 acc_10_8 = t0;
-            __m512 acc_10_9 = t1;
-            __m512 acc_10_10 = t0;
-            __m512 acc_10_11 = t1;
-            __m512 acc_10_12 = t0;
-            __m512 acc_10_13 = t1;
-            __m512 acc_10_14 = t0;
-            __m512 acc_10_15 = t1;
-            __m512 acc_10_16 = t0;
-            __m512 acc_10_17 = t1;
-            __m512 acc_10_18 = t0;
-            __m512 acc_10_19 = t1;
-            __m512 acc_10_20 = t0;
-            __m512 acc_10_21 = t1;
-            __m512 acc_10_22 = t0;
-            __m512 acc_10_23 = t1;
-            __m512 acc_10_24 = t0;
-            __m512 acc_10_25 = t1;
-            for (ptrdiff_t ic_o = 0; ic_o < 12; ic_o++) {
-                __m512 part1_0 = _mm512_set1_ps(0.0f);
-                __m512 part1_1 = _mm512_set1_ps(0.0f);
-                __m512 part1_2 = _mm512_set1_ps(0.0f);
-                __m512 part1_3 = _mm512_set1_ps(0.0f);
-                __m512 part1_4 = _mm512_set1_ps(0.0f);
-                __m512 part1_5 = _mm512_set1_ps(0.0f);
-                __m512 part1_6 = _mm512_set1_ps(0.0f);
-                __m512 part1_7 = _mm512_set1_ps(0.0f);
-                __m512 part1_8 = _mm512_set1_ps(0.0f);
-                __m512 part1_9 = _mm512_set1_ps(0.0f);
-                __m512 part1_10 = _mm512_set1_ps(0.0f);
-                __m512 part1_11 = _mm512_set1_ps(0.0f);
-                __m512 part1_12 = _mm512_set1_ps(0.0f);
-                __m512 part1_13 = _mm512_set1_ps(0.0f);
-                __m512 part1_14 = _mm512_set1_ps(0.0f);
-                __m512 part1_15 = _mm512_set1_ps(0.0f);
-                __m512 part1_16 = _mm512_set1_ps(0.0f);
-                __m512 part1_17 = _mm512_set1_ps(0.0f);
-                __m512 part1_18 = _mm512_set1_ps(0.0f);
-                __m512 part1_19 = _mm512_set1_ps(0.0f);
-                __m512 part1_20 = _mm512_set1_ps(0.0f);
-                __m512 part1_21 = _mm512_set1_ps(0.0f);
-                __m512 part1_22 = _mm512_set1_ps(0.0f);
-                __m512 part1_23 = _mm512_set1_ps(0.0f);
-                __m512 part1_24 = _mm512_set1_ps(0.0f);
-                __m512 part1_25 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ky = 0; ky < 3; ky++) {
-                    for (ptrdiff_t kx = 0; kx < 3; kx++) {
-                        for (ptrdiff_t ic_i = 0; ic_i < 16; ic_i++) {
-                            const __m512 t2 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o + 4608*ic_o +
-                                    1536*ky + 512*kx + 32*ic_i]);
-                            const __m512 t3 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i]);
-                            part1_0 = _mm512_fmadd_ps(t3, t2, part1_0);
-                            const __m512 t4 = _mm512_loadu_ps(&w[221184*g + 55296*oc_o + 4608*ic_o +
-                                    1536*ky + 512*kx + 32*ic_i + 16]);
-                            part1_1 = _mm512_fmadd_ps(t3, t4, part1_1);
-                            const __m512 t5 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 16]);
-                            part1_2 = _mm512_fmadd_ps(t5, t2, part1_2);
-                            part1_3 = _mm512_fmadd_ps(t5, t4, part1_3);
-                            const __m512 t6 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 32]);
-                            part1_4 = _mm512_fmadd_ps(t6, t2, part1_4);
-                            part1_5 = _mm512_fmadd_ps(t6, t4, part1_5);
-                            const __m512 t7 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 48]);
-                            part1_6 = _mm512_fmadd_ps(t7, t2, part1_6);
-                            part1_7 = _mm512_fmadd_ps(t7, t4, part1_7);
-                            const __m512 t8 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 64]);
-                            part1_8 = _mm512_fmadd_ps(t8, t2, part1_8);
-                            part1_9 = _mm512_fmadd_ps(t8, t4, part1_9);
-                            const __m512 t9 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy + 240*ky
-                                    + 16*kx + ic_i + 80]);
-                            part1_10 = _mm512_fmadd_ps(t9, t2, part1_10);
-                            part1_11 = _mm512_fmadd_ps(t9, t4, part1_11);
-                            const __m512 t10 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 96]);
-                            part1_12 = _mm512_fmadd_ps(t10, t2, part1_12);
-                            part1_13 = _mm512_fmadd_ps(t10, t4, part1_13);
-                            const __m512 t11 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 112]);
-                            part1_14 = _mm512_fmadd_ps(t11, t2, part1_14);
-                            part1_15 = _mm512_fmadd_ps(t11, t4, part1_15);
-                            const __m512 t12 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 128]);
-                            part1_16 = _mm512_fmadd_ps(t12, t2, part1_16);
-                            part1_17 = _mm512_fmadd_ps(t12, t4, part1_17);
-                            const __m512 t13 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 144]);
-                            part1_18 = _mm512_fmadd_ps(t13, t2, part1_18);
-                            part1_19 = _mm512_fmadd_ps(t13, t4, part1_19);
-                            const __m512 t14 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 160]);
-                            part1_20 = _mm512_fmadd_ps(t14, t2, part1_20);
-                            part1_21 = _mm512_fmadd_ps(t14, t4, part1_21);
-                            const __m512 t15 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 176]);
-                            part1_22 = _mm512_fmadd_ps(t15, t2, part1_22);
-                            part1_23 = _mm512_fmadd_ps(t15, t4, part1_23);
-                            const __m512 t16 = _mm512_set1_ps(x[43200*g + 3600*ic_o + 240*oy +
-                                    240*ky + 16*kx + ic_i + 192]);
-                            part1_24 = _mm512_fmadd_ps(t16, t2, part1_24);
-                            part1_25 = _mm512_fmadd_ps(t16, t4, part1_25);
+        for (ptrdiff_t cb = 0; cb < 12; cb++) {
+            for (ptrdiff_t ty = 0; ty < 5; ty++) {
+                for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                    __m512 columns[25] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 5; i++) {
+                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx]), acc_10_0);
+                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 16]), acc_10_1);
+                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 32]), acc_10_2);
+                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 48]), acc_10_3);
+                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
+                                    816*ty + 272*k + 48*tx + 64]), acc_10_4);
+                        }
+                        columns[5*i] = acc_10_0;
+                        columns[5*i + 1] = acc_10_1;
+                        columns[5*i + 2] = acc_10_2;
+                        columns[5*i + 3] = acc_10_3;
+                        columns[5*i + 4] = acc_10_4;
+                    }
+                    for (ptrdiff_t i = 0; i < 5; i++) {
+                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t1 = columns[5*i + k];
+                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                        }
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
+                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
+                    }
+                }
+            }
+        }
+        for (ptrdiff_t ob = 0; ob < 4; ob++) {
+            for (ptrdiff_t p = 0; p < 25; p++) {
+                __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+                __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 192; ic++) {
+                    const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
+                    const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
+                    acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                    const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic +
+                            16]);
+                    acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                    const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
+                    acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                    acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                    const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
+                    acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                    acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                    const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
+                    acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                    acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                    const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
+                    acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                    acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                    const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
+                    acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                    acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                    const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
+                    acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                    acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                    const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
+                    acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                    acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                    const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
+                    acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                    acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                    const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
+                    acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+                    acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+                    const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
+                    acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+                    acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+                    const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
+                    acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+                    acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+                    const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
+                    acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+                    acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+                }
+                _mm512_storeu_ps(&mm[800*p], acc_32_0);
+                _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+                _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+                _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+                _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+                _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+                _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+                _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+                _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+                _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+                _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+                _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+                _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+                _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+                _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+                _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+                _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+                _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+                _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+                _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+                _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+                _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+                _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+                _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+                _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+                _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 192; ic++) {
+                    const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
+                    const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
+                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+                    const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic +
+                            16]);
+                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+                    const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
+                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+                    const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
+                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+                    const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
+                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+                    const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
+                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+                    const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
+                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+                    const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
+                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+                    const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
+                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+                    const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
+                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+                    const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
+                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+                    const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
+                    acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+                    acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+                    const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
+                    acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+                    acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+                }
+                _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+                _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+                _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+                _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+                _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+                _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+                _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+                _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+                _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+                _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+                _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+                _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+                _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+                _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+                _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+                _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+                _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+                _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+                _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+                _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+                _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+                _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+                _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+                _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+            }
+            const __m512 t32 = _mm512_loadu_ps(&b[32*ob + 128*g]);
+            const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
+            for (ptrdiff_t ty = 0; ty < 5; ty++) {
+                for (ptrdiff_t tx = 0; tx < 5; tx++) {
+                    float rows[480] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 3; i++) {
+                        __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_8 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_9 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t l = 0; l < 5; l++) {
+                            const __m512 t31 = _mm512_set1_ps(a[5*i + l]);
+                            acc_54_0 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx]), acc_54_0);
+                            acc_54_1 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 16]), acc_54_1);
+                            acc_54_2 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 800]), acc_54_2);
+                            acc_54_3 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 816]), acc_54_3);
+                            acc_54_4 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 1600]), acc_54_4);
+                            acc_54_5 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 1616]), acc_54_5);
+                            acc_54_6 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 2400]), acc_54_6);
+                            acc_54_7 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 2416]), acc_54_7);
+                            acc_54_8 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 3200]), acc_54_8);
+                            acc_54_9 = _mm512_fmadd_ps(t31, _mm512_loadu_ps(&mm[4000*l + 160*ty +
+                                    32*tx + 3216]), acc_54_9);
+                        }
+                        _mm512_storeu_ps(&rows[160*i], acc_54_0);
+                        _mm512_storeu_ps(&rows[160*i + 16], acc_54_1);
+                        _mm512_storeu_ps(&rows[160*i + 32], acc_54_2);
+                        _mm512_storeu_ps(&rows[160*i + 48], acc_54_3);
+                        _mm512_storeu_ps(&rows[160*i + 64], acc_54_4);
+                        _mm512_storeu_ps(&rows[160*i + 80], acc_54_5);
+                        _mm512_storeu_ps(&rows[160*i + 96], acc_54_6);
+                        _mm512_storeu_ps(&rows[160*i + 112], acc_54_7);
+                        _mm512_storeu_ps(&rows[160*i + 128], acc_54_8);
+                        _mm512_storeu_ps(&rows[160*i + 144], acc_54_9);
+                    }
+                    for (ptrdiff_t i = 0; i < 3; i++) {
+                        __m512 acc_65_0 = t32;
+                        __m512 acc_65_1 = t33;
+                        __m512 acc_65_2 = t32;
+                        __m512 acc_65_3 = t33;
+                        __m512 acc_65_4 = t32;
+                        __m512 acc_65_5 = t33;
+                        for (ptrdiff_t k = 0; k < 5; k++) {
+                            const __m512 t34 = _mm512_loadu_ps(&rows[160*i + 32*k]);
+                            const __m512 t35 = _mm512_set1_ps(a[k]);
+                            acc_65_0 = _mm512_fmadd_ps(t35, t34, acc_65_0);
+                            const __m512 t36 = _mm512_loadu_ps(&rows[160*i + 32*k + 16]);
+                            acc_65_1 = _mm512_fmadd_ps(t35, t36, acc_65_1);
+                            const __m512 t37 = _mm512_set1_ps(a[k + 5]);
+                            acc_65_2 = _mm512_fmadd_ps(t37, t34, acc_65_2);
+                            acc_65_3 = _mm512_fmadd_ps(t37, t36, acc_65_3);
+                            const __m512 t38 = _mm512_set1_ps(a[k + 10]);
+                            acc_65_4 = _mm512_fmadd_ps(t38, t34, acc_65_4);
+                            acc_65_5 = _mm512_fmadd_ps(t38, t36, acc_65_5);
+                        }
+                        if (3*ty + i < 13) {
+                            const __m512 v1 = acc_65_0;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                        }
+                        if (3*ty + i < 13) {
+                            const __m512 v1_1 = acc_65_1;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx + 2704],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                            const __m512 v1_2 = acc_65_2;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx + 16],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 1 < 13) {
+                            const __m512 v1_3 = acc_65_3;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx + 2720],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                            const __m512 v1_4 = acc_65_4;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx + 32],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                        }
+                        if (3*ty + i < 13 && 3*tx + 2 < 13) {
+                            const __m512 v1_5 = acc_65_5;
+                            _mm512_storeu_ps(&y[5408*ob + 21632*g + 624*ty + 208*i + 48*tx + 2736],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
                         }
                     }
                 }
-                acc_10_0 = _mm512_add_ps(part1_0, acc_10_0);
-                acc_10_1 = _mm512_add_ps(part1_1, acc_10_1);
-                acc_10_2 = _mm512_add_ps(part1_2, acc_10_2);
-                acc_10_3 = _mm512_add_ps(part1_3, acc_10_3);
-                acc_10_4 = _mm512_add_ps(part1_4, acc_10_4);
-                acc_10_5 = _mm512_add_ps(part1_5, acc_10_5);
-                acc_10_6 = _mm512_add_ps(part1_6, acc_10_6);
-                acc_10_7 = _mm512_add_ps(part1_7, acc_10_7);
-                acc_10_8 = _mm512_add_ps(part1_8, acc_10_8);
-                acc_10_9 = _mm512_add_ps(part1_9, acc_10_9);
-                acc_10_10 = _mm512_add_ps(part1_10, acc_10_10);
-                acc_10_11 = _mm512_add_ps(part1_11, acc_10_11);
-                acc_10_12 = _mm512_add_ps(part1_12, acc_10_12);
-                acc_10_13 = _mm512_add_ps(part1_13, acc_10_13);
-                acc_10_14 = _mm512_add_ps(part1_14, acc_10_14);
-                acc_10_15 = _mm512_add_ps(part1_15, acc_10_15);
-                acc_10_16 = _mm512_add_ps(part1_16, acc_10_16);
-                acc_10_17 = _mm512_add_ps(part1_17, acc_10_17);
-                acc_10_18 = _mm512_add_ps(part1_18, acc_10_18);
-                acc_10_19 = _mm512_add_ps(part1_19, acc_10_19);
-                acc_10_20 = _mm512_add_ps(part1_20, acc_10_20);
-                acc_10_21 = _mm512_add_ps(part1_21, acc_10_21);
-                acc_10_22 = _mm512_add_ps(part1_22, acc_10_22);
-                acc_10_23 = _mm512_add_ps(part1_23, acc_10_23);
-                acc_10_24 = _mm512_add_ps(part1_24, acc_10_24);
-                acc_10_25 = _mm512_add_ps(part1_25, acc_10_25);
             }
-            const __m512 v1 = acc_10_0;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy], _mm512_max_ps(_mm512_set1_ps(0.0f),
-                    v1));
-            const __m512 v1_1 = acc_10_1;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2704],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-            const __m512 v1_2 = acc_10_2;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 16],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-            const __m512 v1_3 = acc_10_3;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2720],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-            const __m512 v1_4 = acc_10_4;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 32],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-            const __m512 v1_5 = acc_10_5;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2736],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-            const __m512 v1_6 = acc_10_6;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 48],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-            const __m512 v1_7 = acc_10_7;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2752],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-            const __m512 v1_8 = acc_10_8;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 64],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_8));
-            const __m512 v1_9 = acc_10_9;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2768],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_9));
-            const __m512 v1_10 = acc_10_10;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 80],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_10));
-            const __m512 v1_11 = acc_10_11;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2784],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_11));
-            const __m512 v1_12 = acc_10_12;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 96],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_12));
-            const __m512 v1_13 = acc_10_13;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2800],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_13));
-            const __m512 v1_14 = acc_10_14;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 112],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_14));
-            const __m512 v1_15 = acc_10_15;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2816],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_15));
-            const __m512 v1_16 = acc_10_16;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 128],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_16));
-            const __m512 v1_17 = acc_10_17;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2832],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_17));
-            const __m512 v1_18 = acc_10_18;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 144],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_18));
-            const __m512 v1_19 = acc_10_19;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2848],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_19));
-            const __m512 v1_20 = acc_10_20;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 160],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_20));
-            const __m512 v1_21 = acc_10_21;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2864],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_21));
-            const __m512 v1_22 = acc_10_22;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 176],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_22));
-            const __m512 v1_23 = acc_10_23;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2880],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_23));
-            const __m512 v1_24 = acc_10_24;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 192],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_24));
-            const __m512 v1_25 = acc_10_25;
-            _mm512_storeu_ps(&y[21632*g + 5408*oc_o + 208*oy + 2896],
-                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_25));
         }
     }
-}
-static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv5_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict w,
-        const float *restrict b, float *restrict y)
-{
-    struct conv5_avx512_args args = {x, w, b, y};
-    n2c_for(exec, 4, conv5_avx512_task1, &args);
 }
 
 /* pool5: alexnet.yaml:54 pool5
@@ -2778,79 +3274,115 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
     if (n2c_step(exec, 0u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     image_padded_avx512(exec, io->image + item * ALEXNET_IMAGE_COUNT, arena + 0);
-    if (n2c_step(exec, 0u, N2C_STEP_END, arena + 0, 623808u))
+    if (n2c_step(exec, 0u, N2C_STEP_END, arena + 0, 645888u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 1u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv1_avx512(exec, arena + 0, weights + 0, weights + 34848, arena + 155952);
-    if (n2c_step(exec, 1u, N2C_STEP_END, arena + 155952, 1161600u))
+    conv1_avx512(arena + 0,
+        weights + 0,
+        arena + 272832,
+        weights + 96,
+        weights + 128,
+        weights + 176,
+        arena + 161472,
+        arena + 239424,
+        arena + 211584);
+    if (n2c_step(exec, 1u, N2C_STEP_END, arena + 272832, 1161600u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 2u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    pool1_avx512(arena + 155952, arena + 0);
+    pool1_avx512(arena + 272832, arena + 0);
     if (n2c_step(exec, 2u, N2C_STEP_END, arena + 0, 279936u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 3u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    norm1_avx512(exec, arena + 0, arena + 354096, arena + 69984);
-    if (n2c_step(exec, 3u, N2C_STEP_END, arena + 354096, 369024u))
+    norm1_avx512(exec, arena + 0, arena + 470976, arena + 398064);
+    if (n2c_step(exec, 3u, N2C_STEP_END, arena + 470976, 369024u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 4u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv2_avx512(exec, arena + 354096, weights + 34944, weights + 342144, arena + 0);
+    conv2_avx512(arena + 470976,
+        weights + 166064,
+        arena + 0,
+        weights + 166320,
+        weights + 166352,
+        weights + 166416,
+        arena + 186624,
+        arena + 428640);
     if (n2c_step(exec, 4u, N2C_STEP_END, arena + 0, 746496u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 5u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    pool2_avx512(arena + 0, arena + 403088);
-    if (n2c_step(exec, 5u, N2C_STEP_END, arena + 403088, 173056u))
+    pool2_avx512(arena + 0, arena + 519968);
+    if (n2c_step(exec, 5u, N2C_STEP_END, arena + 519968, 173056u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 6u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    norm2_avx512(arena + 403088, arena + 0, arena + 359136);
-    if (n2c_step(exec, 6u, N2C_STEP_END, arena + 0, 230400u))
+    norm2_avx512(arena + 519968, arena + 0, arena + 73984);
+    if (n2c_step(exec, 6u, N2C_STEP_END, arena + 0, 295936u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 7u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv3_avx512(exec, arena + 0, weights + 342400, weights + 1227136, arena + 359952);
-    if (n2c_step(exec, 7u, N2C_STEP_END, arena + 359952, 345600u))
+    conv3_avx512(arena + 0,
+        weights + 768528,
+        arena + 452256,
+        weights + 768912,
+        weights + 768928,
+        weights + 768960,
+        arena + 282256,
+        arena + 73984);
+    if (n2c_step(exec, 7u, N2C_STEP_END, arena + 452256, 443904u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 8u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv4_avx512(exec, arena + 359952, weights + 1227520, weights + 1891072, arena + 0);
-    if (n2c_step(exec, 8u, N2C_STEP_END, arena + 0, 345600u))
+    conv4_avx512(arena + 452256,
+        weights + 3226560,
+        arena + 0,
+        weights + 3226944,
+        weights + 3226960,
+        weights + 3226992,
+        arena + 322256,
+        arena + 110976);
+    if (n2c_step(exec, 8u, N2C_STEP_END, arena + 0, 443904u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 9u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv5_avx512(exec, arena + 0, weights + 1891456, weights + 2333824, arena + 403088);
-    if (n2c_step(exec, 9u, N2C_STEP_END, arena + 403088, 173056u))
+    conv5_avx512(arena + 0,
+        weights + 5070192,
+        arena + 519968,
+        weights + 5070448,
+        weights + 5070464,
+        weights + 5070496,
+        arena + 389968,
+        arena + 110976);
+    if (n2c_step(exec, 9u, N2C_STEP_END, arena + 519968, 173056u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 10u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    pool5_avx512(arena + 403088, arena + 0);
+    pool5_avx512(arena + 519968, arena + 0);
     if (n2c_step(exec, 10u, N2C_STEP_END, arena + 0, 36864u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 11u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    flat_avx512(arena + 0, arena + 437136);
-    if (n2c_step(exec, 11u, N2C_STEP_END, arena + 437136, 36864u))
+    flat_avx512(arena + 0, arena + 554016);
+    if (n2c_step(exec, 11u, N2C_STEP_END, arena + 554016, 36864u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 12u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc6_avx512(exec, arena + 437136, weights + 2334080, weights + 40082816, arena + 0);
+    fc6_avx512(exec, arena + 554016, weights + 6299296, weights + 44048032, arena + 0);
     if (n2c_step(exec, 12u, N2C_STEP_END, arena + 0, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 13u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc7_avx512(exec, arena + 0, weights + 40086912, weights + 56864128, arena + 442256);
-    if (n2c_step(exec, 13u, N2C_STEP_END, arena + 442256, 16384u))
+    fc7_avx512(exec, arena + 0, weights + 44052128, weights + 60829344, arena + 559136);
+    if (n2c_step(exec, 13u, N2C_STEP_END, arena + 559136, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 14u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     logits_avx512(exec,
-        arena + 442256,
-        weights + 56868224,
-        weights + 61062528,
+        arena + 559136,
+        weights + 60833440,
+        weights + 65027744,
         io->logits + item * ALEXNET_LOGITS_COUNT);
     if (n2c_step(exec, 14u, N2C_STEP_END, io->logits + item * ALEXNET_LOGITS_COUNT, 4000u))
         return N2C_CANCELLED;
@@ -2895,7 +3427,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0xca71bdfcfefce612));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0x6586ed01d32a4673));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)
@@ -2923,15 +3455,15 @@ static const n2c_tensor_info info_outputs[] = {
 
 static const n2c_step_info info_steps[] = {
     {"image_padded", "alexnet.yaml:31 image.padded", 0.0, 0.0},
-    {"conv1", "alexnet.yaml:31 conv1+relu1", 211120800.0, 139776.0},
+    {"conv1", "alexnet.yaml:31 conv1+relu1", 211120800.0, 664176.0},
     {"pool1", "alexnet.yaml:37 pool1", 629856.0, 0.0},
     {"norm1", "alexnet.yaml:38 norm1", 909792.0, 0.0},
-    {"conv2", "alexnet.yaml:31 conv2+relu2", 448084224.0, 1229824.0},
+    {"conv2", "alexnet.yaml:31 conv2+relu2", 448084224.0, 2409752.0},
     {"pool2", "alexnet.yaml:37 pool2", 389376.0, 0.0},
     {"norm2", "alexnet.yaml:38 norm2", 562432.0, 0.0},
-    {"conv3", "alexnet.yaml:31 conv3+relu3", 299105664.0, 3540480.0},
-    {"conv4", "alexnet.yaml:31 conv4+relu4", 224345472.0, 2655744.0},
-    {"conv5", "alexnet.yaml:31 conv5+relu5", 149563648.0, 1770496.0},
+    {"conv3", "alexnet.yaml:31 conv3+relu3", 299105664.0, 9832096.0},
+    {"conv4", "alexnet.yaml:31 conv4+relu4", 224345472.0, 7374496.0},
+    {"conv5", "alexnet.yaml:31 conv5+relu5", 149563648.0, 4916384.0},
     {"pool5", "alexnet.yaml:54 pool5", 82944.0, 0.0},
     {"flat", "alexnet.yaml:56 flat", 0.0, 0.0},
     {"fc6", "alexnet.yaml:43 fc6+relu6", 75501568.0, 151011328.0},

@@ -53,6 +53,7 @@ typedef struct Index {               /* c + sum of coef * var; a value, terms in
     const Term *term;
 } Index;
 
+const Var *var_new(Arena *a, const char *name, int64_t extent);
 Index index_const(int64_t c);
 Index index_var(Arena *a, const Var *v);
 Index index_add(Arena *a, Index x, Index y);
@@ -63,6 +64,7 @@ Index index_make(Arena *a, int64_t c, int n, ...);                 /* n x (const
 int64_t index_coef(Index x, const Var *v);                          /* 0 if absent */
 Index index_subst(Arena *a, Index x, const Var *v, Index by);
 bool index_equal(Index x, Index y);
+bool indices_equal(const Index *x, const Index *y, int n);
 void index_range(Index x, int64_t *min, int64_t *max);             /* from the variables' extents */
 /* x / d and x % d (d > 0) when they are affine: x = d * q + r with 0 <= r < d over the whole
  * range. false if they do not vanish. */
@@ -156,6 +158,7 @@ struct Expr {
     const Expr *arg[4];
 };
 
+const Name *name_new(Arena *a, const char *name, Type t, bool is_var);
 const Expr *expr_const(Arena *a, Type t, double v);
 const Expr *expr_load(Arena *a, Buffer *b, const Index *index, int n, int lanes);  /* copies */
 const Expr *expr_name(Arena *a, const Name *n);
@@ -313,13 +316,27 @@ void body_subst(Arena *a, Body *b, const Var *v, Index by);
 void kernel_unique_names(Kernel *k);
 /* What a step calls on row number `row` of its module. */
 Kernel *step_kernel(const Step *s, int row);
+/* Put in place of each statement what f adds to `out`: the statement, others or none. What is
+ * nested in it has been rewritten before. Returns whether f said of any that it changed. */
+typedef bool (*StmtRewrite)(void *user, Stmt *s, Body *out);
+bool body_rewrite(Body *b, StmtRewrite f, void *user);
 /* Visit all statements, outer before inner. */
 typedef void (*StmtVisit)(void *user, Stmt *s);
 void body_visit(Body b, StmtVisit f, void *user);
+bool stmt_loads(const Stmt *s, const Buffer *b);  /* an element of it, itself */
 bool body_uses(Body b, const Buffer *buffer);     /* loads or stores an element of it */
 /* Visit all expressions of a statement (not of statements nested in it), args before users. */
 typedef void (*ExprVisit)(void *user, const Expr *e);
 void stmt_visit_exprs(const Stmt *s, ExprVisit f, void *user);
+typedef struct Access {              /* one element of a buffer, or lanes from there on */
+    Buffer *buffer;
+    const Index *index;
+    int n, lanes;
+    bool store;
+} Access;
+/* Visit the store of a statement (not of statements nested in it) and then its loads. */
+typedef void (*AccessVisit)(void *user, const Access *x);
+void stmt_visit_accesses(const Stmt *s, AccessVisit f, void *user);
 /* Rewrite every expression in place, in all statements below. */
 void body_map_exprs(Arena *a, Body *b, ExprMap f, void *user);
 

@@ -68,10 +68,9 @@ int64_t buffer_elements(const Buffer *b)
     int64_t extent[MAX_DIMS], product = 1;
     int n = buffer_physical(b, extent);
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (!checked_mul(product, extent[i], &product))
             return INT64_MAX;
-    }
     return product;
 }
 
@@ -79,10 +78,9 @@ int64_t buffer_logical_elements(const Buffer *b)
 {
     int64_t product = 1;
 
-    for (int i = 0; i < b->rank; i++) {
+    for (int i = 0; i < b->rank; i++)
         if (!checked_mul(product, b->dim[i].extent, &product))
             return INT64_MAX;
-    }
     return product;
 }
 

@@ -30,9 +30,8 @@ static void build_nest(Builder *b, Stmt *s)
 
 const Var *build_for(Builder *b, const char *name, int64_t extent)
 {
-    Var *v = NEW(b->arena, Var);
+    const Var *v = var_new(b->arena, arena_strdup(b->arena, name), extent);
 
-    *v = (Var){arena_strdup(b->arena, name), extent};
     build_nest(b, stmt_for(b->arena, v, LOOP_SERIAL));
     return v;
 }
@@ -100,9 +99,8 @@ Kernel *step_kernel(const Step *s, int row)
 
 Buffer *kernel_buffer(const Kernel *k, const char *name)
 {
-    for (int i = 0; i < k->n_buffers; i++) {
+    for (int i = 0; i < k->n_buffers; i++)
         if (str_eq(k->buffer[i]->name, name))
             return k->buffer[i];
-    }
     return NULL;
 }

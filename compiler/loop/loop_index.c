@@ -60,6 +60,14 @@ static Index index_combine(Arena *a, Index x, Index y, int64_t k)
     return sum;
 }
 
+const Var *var_new(Arena *a, const char *name, int64_t extent)
+{
+    Var *v = NEW(a, Var);
+
+    *v = (Var){name, extent};
+    return v;
+}
+
 Index index_const(int64_t c)
 {
     return (Index){c, 0, NULL};
@@ -112,10 +120,9 @@ Index index_make(Arena *a, int64_t c, int n, ...)
 
 int64_t index_coef(Index x, const Var *v)
 {
-    for (int i = 0; i < x.n; i++) {
+    for (int i = 0; i < x.n; i++)
         if (x.term[i].var == v)
             return x.term[i].coef;
-    }
     return 0;
 }
 
@@ -131,11 +138,17 @@ bool index_equal(Index x, Index y)
 {
     if (x.c != y.c || x.n != y.n)
         return false;
-    for (int i = 0; i < x.n; i++) {
+    for (int i = 0; i < x.n; i++)
         if (index_coef(y, x.term[i].var) != x.term[i].coef)
             return false;
-    }
     return true;
+}
+
+bool indices_equal(const Index *x, const Index *y, int n)
+{
+    while (n > 0 && index_equal(x[n - 1], y[n - 1]))
+        n--;
+    return n == 0;
 }
 
 void index_range(Index x, int64_t *min, int64_t *max)

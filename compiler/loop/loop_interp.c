@@ -41,21 +41,21 @@ typedef struct Digit {               /* a storage dimension that is not affine h
     int64_t div, mod, stride;
 } Digit;
 
-typedef struct Access {              /* checks that are not proved, then *place plus the digits */
+typedef struct Address {              /* checks that are not proved, then *place plus the digits */
     const Buffer *buffer;
     void *data;
     Check *check;
     Digit *digit;
     int n_checks, n_digits;
     const int64_t *place;
-} Access;
+} Address;
 
 typedef struct Node Node;
 struct Node {
     const Expr *expr;
     double value;                    /* CONST */
     const double *cell;              /* NAME: its lanes */
-    const Access *access;            /* LOAD */
+    const Address *access;            /* LOAD */
     const Node *arg[4];
 };
 
@@ -69,7 +69,7 @@ struct Op {                          /* a statement, ready to run */
     Check check[MAX_COND];           /* IF */
     const Node *expr;
     double *cell;                    /* LET, VAR, SET */
-    const Access *access;            /* STORE */
+    const Address *access;            /* STORE */
     void *data;                      /* LOCAL */
 };
 
@@ -209,7 +209,7 @@ static const int64_t *affine_value(Interp *in, Index x)
 
 /* Where physical dimension i of an access lies, in elements: affine if div and mod vanish, else a
  * digit to compute in each turn. */
-static Index access_digit(Interp *in, Access *x, const StorageDim *s, Index at, int64_t stride)
+static Index access_digit(Interp *in, Address *x, const StorageDim *s, Index at, int64_t stride)
 {
     Index q, r;
 
@@ -221,7 +221,7 @@ static Index access_digit(Interp *in, Access *x, const StorageDim *s, Index at, 
     return index_const(0);
 }
 
-static const int64_t *access_find_place(Interp *in, Access *x, const Index *index)
+static const int64_t *access_find_place(Interp *in, Address *x, const Index *index)
 {
     const Buffer *b = x->buffer;
     bool physical = in->kernel->physical, mapped = b->n_storage > 0 && !physical;
@@ -238,10 +238,10 @@ static const int64_t *access_find_place(Interp *in, Access *x, const Index *inde
     return affine_value(in, place);
 }
 
-static const Access *access_make(Interp *in, const Buffer *b, const Index *index, int n,
+static const Address *access_make(Interp *in, const Buffer *b, const Index *index, int n,
                                  int lanes)
 {
-    Access *x = NEW(in->arena, Access);
+    Address *x = NEW(in->arena, Address);
     int64_t first, last, lo, hi;
 
     x->buffer = b;
@@ -311,14 +311,13 @@ static Op *ops_make(Interp *in, Body b, const Op *outer)
 /* ---- running ------------------------------------------------------------------------------- */
 static const Check *find_violated(const Check *check, int n)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (*check[i].at < check[i].first || *check[i].at > check[i].last)
             return &check[i];
-    }
     return NULL;
 }
 
-static void report_bounds(Interp *in, const Access *x, const Check *c)
+static void report_bounds(Interp *in, const Address *x, const Check *c)
 {
     Arena *a = in->cx->temp;
     const Kernel *k = in->kernel;
@@ -335,7 +334,7 @@ static void report_bounds(Interp *in, const Access *x, const Check *c)
 }
 
 /* The element of lane 0, or -1 after a report. */
-static int64_t access_place(Interp *in, const Access *x)
+static int64_t access_place(Interp *in, const Address *x)
 {
     const Check *violated = find_violated(x->check, x->n_checks);
 
@@ -352,7 +351,7 @@ static int64_t access_place(Interp *in, const Access *x)
     return place;
 }
 
-static double access_load(Interp *in, const Access *x, int lane)
+static double access_load(Interp *in, const Address *x, int lane)
 {
     int64_t place = access_place(in, x);
 
@@ -366,7 +365,7 @@ static double access_load(Interp *in, const Access *x, int lane)
     return 0;
 }
 
-static void access_store(const Access *x, int64_t at, double value)
+static void access_store(const Address *x, int64_t at, double value)
 {
     switch (x->buffer->type) {
     case TYPE_F32: ((float *)x->data)[at] = (float)value; break;

@@ -28,6 +28,20 @@ const Expr *expr_map(Arena *a, const Expr *e, ExprMap f, void *user)
     return replacement != NULL ? replacement : e;
 }
 
+bool body_rewrite(Body *b, StmtRewrite f, void *user)
+{
+    Body out = {NULL, NULL};
+    bool changed = false;
+
+    for (Stmt *s = b->first, *next; s != NULL; s = next) {
+        next = s->next;
+        changed |= body_rewrite(&s->body, f, user);
+        changed |= f(user, s, &out);
+    }
+    *b = out;
+    return changed;
+}
+
 void body_visit(Body b, StmtVisit f, void *user)
 {
     for (Stmt *s = b.first; s != NULL; s = s->next) {
@@ -58,13 +72,40 @@ void body_map_exprs(Arena *a, Body *b, ExprMap f, void *user)
     }
 }
 
-static bool expr_uses(const Expr *e, const Buffer *b)
-{
-    bool uses = e->kind == EXPR_LOAD && e->buffer == b;
+typedef struct AccessVisitor {
+    AccessVisit f;
+    void *user;
+} AccessVisitor;
 
-    for (int i = 0; !uses && i < expr_args(e); i++)
-        uses = expr_uses(e->arg[i], b);
-    return uses;
+static void visit_load(void *user, const Expr *e)
+{
+    const AccessVisitor *v = user;
+
+    if (e->kind == EXPR_LOAD)
+        v->f(v->user, &(Access){e->buffer, e->index, e->n_index, e->type.lanes, false});
+}
+
+void stmt_visit_accesses(const Stmt *s, AccessVisit f, void *user)
+{
+    AccessVisitor v = {f, user};
+
+    if (s->kind == STMT_STORE)
+        f(user, &(Access){s->buffer, s->index, s->n_index, s->expr->type.lanes, true});
+    stmt_visit_exprs(s, visit_load, &v);
+}
+
+static bool expr_loads(const Expr *e, const Buffer *b)
+{
+    bool loads = e->kind == EXPR_LOAD && e->buffer == b;
+
+    for (int i = 0; !loads && i < expr_args(e); i++)
+        loads = expr_loads(e->arg[i], b);
+    return loads;
+}
+
+bool stmt_loads(const Stmt *s, const Buffer *b)
+{
+    return s->expr != NULL && expr_loads(s->expr, b);
 }
 
 bool body_uses(Body body, const Buffer *b)
@@ -72,8 +113,8 @@ bool body_uses(Body body, const Buffer *b)
     bool uses = false;
 
     for (const Stmt *s = body.first; s != NULL && !uses; s = s->next)
-        uses = (s->kind == STMT_STORE && s->buffer == b)
-            || (s->expr != NULL && expr_uses(s->expr, b)) || body_uses(s->body, b);
+        uses = (s->kind == STMT_STORE && s->buffer == b) || stmt_loads(s, b)
+            || body_uses(s->body, b);
     return uses;
 }
 
@@ -180,10 +221,9 @@ static void stmt_rename(RenameCx *cx, Stmt *s)
 /* Loops beside each other may share a spelling, nested ones may not. */
 static bool loop_name_in_scope(const RenameCx *cx, const char *name)
 {
-    for (const Rename *r = cx->renames; r != NULL; r = r->next) {
+    for (const Rename *r = cx->renames; r != NULL; r = r->next)
         if (r->by.n > 0 && str_eq(r->by.term[0].var->name, name))
             return true;
-    }
     return false;
 }
 
@@ -208,18 +248,15 @@ static const char *name_spell(const RenameCx *cx, const char *name, bool is_loop
 /* A fresh Var, Name or local for what the statement defines. */
 static void stmt_redefine(RenameCx *cx, Stmt *s)
 {
+    const Var *var = s->var;
+    const Name *name = s->name;
+
     if (s->kind == STMT_FOR) {
-        Var *v = NEW(cx->arena, Var);
-        *v = *s->var;
-        v->name = name_spell(cx, v->name, true);
-        rename_add(cx, (Rename){.from = s->var, .by = index_var(cx->arena, v)});
-        s->var = v;
+        s->var = var_new(cx->arena, name_spell(cx, var->name, true), var->extent);
+        rename_add(cx, (Rename){.from = var, .by = index_var(cx->arena, s->var)});
     } else if (s->kind == STMT_LET || s->kind == STMT_VAR) {
-        Name *n = NEW(cx->arena, Name);
-        *n = *s->name;
-        n->name = name_spell(cx, n->name, false);
-        rename_add(cx, (Rename){.from = s->name, .to = n});
-        s->name = n;
+        s->name = name_new(cx->arena, name_spell(cx, name->name, false), name->type, name->is_var);
+        rename_add(cx, (Rename){.from = name, .to = (void *)(uintptr_t)s->name});
     } else if (s->kind == STMT_LOCAL) {
         Buffer *b = NEW(cx->arena, Buffer);
         *b = *s->buffer;

@@ -30,6 +30,14 @@ static const Expr *expr_new(Arena *a, Expr e)
     return made;
 }
 
+const Name *name_new(Arena *a, const char *name, Type t, bool is_var)
+{
+    Name *n = NEW(a, Name);
+
+    *n = (Name){name, t, is_var};
+    return n;
+}
+
 const Expr *expr_const(Arena *a, Type t, double v)
 {
     if (t.scalar == TYPE_F32)
@@ -116,16 +124,11 @@ bool expr_equal(const Expr *x, const Expr *y)
         return true;
     if (x->kind != y->kind || x->op != y->op || x->ipar != y->ipar || x->name != y->name
         || !type_equal(x->type, y->type) || x->buffer != y->buffer || x->n_index != y->n_index
-        || !value_equal(x->value, y->value))
+        || !value_equal(x->value, y->value) || !indices_equal(x->index, y->index, x->n_index))
         return false;
-    for (int i = 0; i < x->n_index; i++) {
-        if (!index_equal(x->index[i], y->index[i]))
-            return false;
-    }
-    for (int i = 0; i < expr_args(x); i++) {
+    for (int i = 0; i < expr_args(x); i++)
         if (!expr_equal(x->arg[i], y->arg[i]))
             return false;
-    }
     return true;
 }
 
@@ -166,26 +169,23 @@ static bool settle_conds(Stmt *s, bool *changed)
     return true;
 }
 
-bool body_settle_ifs(Body *b)
+static bool settle_if(void *user, Stmt *s, Body *out)
 {
     bool changed = false;
-    Body out = {NULL, NULL};
 
-    for (Stmt *s = b->first, *next; s != NULL; s = next) {
-        next = s->next;
-        s->next = NULL;
-        changed |= body_settle_ifs(&s->body);
-        if (s->kind != STMT_IF)
-            body_add(&out, s);
-        else if (!settle_conds(s, &changed))
-            changed = true;
-        else if (s->n_cond > 0)
-            body_add(&out, s);
-        else
-            body_append(&out, s->body);
-    }
-    *b = out;
+    (void)user;
+    if (s->kind == STMT_IF && !settle_conds(s, &changed))
+        return true;
+    if (s->kind == STMT_IF && s->n_cond == 0)
+        body_append(out, s->body);
+    else
+        body_add(out, s);
     return changed;
+}
+
+bool body_settle_ifs(Body *b)
+{
+    return body_rewrite(b, settle_if, NULL);
 }
 
 static Stmt *stmt_new(Arena *a, Stmt s)

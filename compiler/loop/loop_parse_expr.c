@@ -78,8 +78,10 @@ Access parse_access(Parser *p)
     if (!x.buffer || !expect(p, "["))
         return x;
     int need = buffer_indices(x.buffer, p->physical);
+    Index *index = NEW_ARRAY(p->cx->temp, Index, need);
+    x.index = index;
     while (x.n < need && (x.n == 0 || accept(p, ",")) && !token_is(&p->token, "]"))
-        x.index[x.n++] = parse_index(p);
+        index[x.n++] = parse_index(p);
     if (x.n < need || token_is(&p->token, ","))
         parser_fail(p, place, "E0507", "'%s' takes %d %s%s here", x.buffer->name, need,
                     need == 1 ? "index" : "indices",

@@ -124,14 +124,8 @@ void symbol_define(Parser *p, Place place, SymbolKind kind, const char *name, vo
 void *symbol_find(Parser *p, SymbolKind kind);   /* by the current token, which it passes; NULL */
 
 /* ---- loop_parse_expr.c -------------------------------------------------------------------- */
-typedef struct Access {          /* x[i, j +: 16] */
-    Buffer *buffer;              /* NULL: there is none */
-    Index index[MAX_DIMS];
-    int n, lanes;
-} Access;
-
 Index parse_index(Parser *p);
-Access parse_access(Parser *p);
+Access parse_access(Parser *p);                /* x[i, j +: 16]; buffer NULL after an error */
 const Expr *parse_expr(Parser *p, Type want);
 
 /* ---- loop_parse.c ------------------------------------------------------------------------- */

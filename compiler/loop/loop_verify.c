@@ -92,15 +92,13 @@ bool buffer_storage_fits(const Buffer *b)
         if (s->dim < 0 || s->dim >= b->rank || s->div < 1 || s->mod < 0
             || s->add < b->dim[s->dim].lo || s->add > MAX_EXTENT || s->mod > MAX_EXTENT)
             return false;
-        for (int k = 0; k < i; k++) {
+        for (int k = 0; k < i; k++)
             if (b->storage[k].dim == s->dim && b->storage[k].add != s->add)
                 return false;
-        }
     }
-    for (int i = 0; i < b->rank && b->n_storage > 0; i++) {
+    for (int i = 0; i < b->rank && b->n_storage > 0; i++)
         if (!storage_separates(b, i))
             return false;
-    }
     return true;
 }
 
@@ -247,10 +245,9 @@ static void verify_access(Verify *v, const Buffer *b, const Index *index, int n,
 /* ---- expressions --------------------------------------------------------------------------- */
 static bool args_have_type(const Expr *e, int first, int last)
 {
-    for (int i = first; i < last; i++) {
+    for (int i = first; i < last; i++)
         if (!type_equal(e->arg[i]->type, e->type))
             return false;
-    }
     return true;
 }
 
@@ -314,10 +311,9 @@ static void verify_body(Verify *v, Body b);
 
 static void verify_for(Verify *v, const Stmt *s)
 {
-    for (size_t i = 0; i < v->n_loops; i++) {
+    for (size_t i = 0; i < v->n_loops; i++)
         if (v->loops[i] == s->var)
             verify_error(v, "E0917", "loop variable '%s' belongs to two loops", s->var->name);
-    }
     v->loops = arena_grow(v->cx->temp, v->loops, v->n_loops, v->n_loops + 1, &v->cap_loops,
                           sizeof *v->loops);
     v->loops[v->n_loops++] = s->var;

@@ -110,11 +110,10 @@ static void verify_argument(Cx *cx, const Module *m, const Step *s, int i)
                      "%lld of %s", v->name, (long long)buffer_elements(&v->shape),
                      scalar_name(v->shape.type), b->name, s->kernel->name,
                      (long long)buffer_elements(b), scalar_name(b->type));
-    for (int k = 0; k < s->kernel->n_buffers; k++) {
+    for (int k = 0; k < s->kernel->n_buffers; k++)
         if (k != i && s->arg[k] == v && buffer_writes(b))
             module_error(cx, m, "E0918", "value '%s' is written and passed twice in kernel %s",
                          v->name, s->kernel->name);
-    }
 }
 
 /* The kernels of the other rows read and write the same memory. */
@@ -173,10 +172,9 @@ static const Life *find_lives(Cx *cx, const Module *m)
                              s->kernel->name, s->arg[k]->name);
         }
     }
-    for (int i = 0; i < m->n_values; i++) {
+    for (int i = 0; i < m->n_values; i++)
         if (m->value[i]->kind == VALUE_OUTPUT && !lives[i].written)
             module_error(cx, m, "E0919", "output '%s' is never written", m->value[i]->name);
-    }
     return lives;
 }
 
@@ -208,11 +206,10 @@ static void verify_plan(Cx *cx, const Module *m, const Life *lives)
                          (long long)room, weight ? "blob" : "arena");
             continue;
         }
-        for (int k = 0; k < i; k++) {
+        for (int k = 0; k < i; k++)
             if (values_meet(v, &lives[i], m->value[k], &lives[k]))
                 module_error(cx, m, "E0920", "'%s' and '%s' share bytes at the same time",
                              m->value[k]->name, v->name);
-        }
     }
 }
 

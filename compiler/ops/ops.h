@@ -146,7 +146,7 @@ typedef struct WinogradForm {
     int64_t stride;                /* its square is by how much the input channels multiply */
     int64_t tiles[2], band;        /* vertical, horizontal; vertical ones at a time */
 } WinogradForm;
-bool winograd_form(const Node *n, const char *algo, WinogradForm *f);  /* false: none of this node */
+bool winograd_form(const Node *n, const char *algo, WinogradForm *f);     /* false: it has none */
 void winograd_nest(NestCx *nx, const WinogradForm *f);
 /* What must be readable around the input, where it is zero: top, left, bottom, right. */
 void conv_halo(const Node *n, int64_t pad[4]);

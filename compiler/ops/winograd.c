@@ -5,9 +5,9 @@
  *
  * example: F(4, 3) has a = 6: 36 products where the direct sum has 144.
  *
- * A convolution of stride s is one of stride 1 over s x s times the channels: channel (c, dy, dx) at
- * (y, x) is channel c at (s * y + dy, s * x + dx), and what s does not divide of the kernel is filled
- * up with zeros. 11 x 11 taps of stride 4 over 3 channels are 3 x 3 taps over 48.
+ * A convolution of stride s is one of stride 1 over s x s times the channels: channel (c, dy, dx)
+ * at (y, x) is channel c at (s * y + dy, s * x + dx), and what s does not divide of the kernel is
+ * filled up with zeros. 11 x 11 taps of stride 4 over 3 channels are 3 x 3 taps over 48.
  *
  * The matrices are those of Toom and Cook's evaluation and interpolation at a - 1 points and
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
@@ -17,8 +17,8 @@
  * double.
  *
  * contract: the nests stand in frames: band by band of tile rows, all tiles of x become v; then,
- * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN meets
- * in a tile, it spreads over the tile.
+ * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN
+ * meets in a tile, it spreads over the tile.
  */
 #include "ops/ops.h"
 
@@ -167,8 +167,8 @@ static Index spread_channel(const Winograd *w, Index c, Index dy, Index dx)
     return digits(w, digits(w, c, w->stride, dy), w->stride, dx);
 }
 
-/* taps[c, ky, kx]: the kernels of one output channel, in double, filled up to s * r rows and columns
- * with zeros. */
+/* taps[c, ky, kx]: the kernels of one output channel, in double, filled up with zeros to s * r rows
+ * and columns. */
 static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
 {
     const int64_t side = w->stride * w->r, extent[] = {w->channels, side, side};

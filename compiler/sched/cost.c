@@ -14,7 +14,8 @@
 
 #include <math.h>
 
-/* How often the tiles read the same weights before others, while the second-level cache has them. */
+/* How often the tiles read the same weights before others, while the second-level cache has
+ * them. */
 static double weight_passes(const Problem *p, const Expr *load, int64_t block, int64_t points)
 {
     double passes = 1.0 / (double)points;

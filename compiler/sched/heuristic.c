@@ -79,7 +79,7 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductio
                        const Expr *load)
 {
     const Buffer *b = load->buffer;
-    const Access access = {b, load->index, false, false};
+    const Access access = {load->buffer, load->index, load->n_index, 1, false};
     int lane = lane_dim(&access, p->nest->var[t->lane]);
     int64_t width = t->block * p->row->lanes;
     bool placed[MAX_DIMS] = {false};

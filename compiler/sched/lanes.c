@@ -6,29 +6,16 @@
  */
 #include "sched/sched.h"
 
-static void collect_access(Problem *p, Access x)
-{
-    if (p->n_all < MAX_ACCESSES)
-        p->all[p->n_all++] = x;
-    else
-        p->simple = false;
-}
-
-static void collect_load(void *user, const Expr *e)
+static void collect_access(void *user, const Access *x)
 {
     Problem *p = user;
     const Stmt *update = p->nest->update;
-    bool own = update && e->buffer == update->buffer;
-    if (e->kind == EXPR_LOAD)
-        collect_access(p, (Access){e->buffer, e->index, false, p->in_steps || own});
-}
-
-static void collect_stmt(Problem *p, const Stmt *s)
-{
-    if (!s)
+    if (p->n_all == MAX_ACCESSES) {
+        p->simple = false;
         return;
-    collect_access(p, (Access){s->buffer, s->index, true, true});
-    stmt_visit_exprs(s, collect_load, p);
+    }
+    p->final[p->n_all] = x->store || p->in_steps || (update && x->buffer == update->buffer);
+    p->all[p->n_all++] = *x;
 }
 
 static void collect_operand(void *user, const Expr *e)
@@ -63,13 +50,14 @@ Problem problem_of(Arena *a, const Nest *nest, const Row *row)
 {
     Problem p = {.arena = a, .nest = nest, .row = row, .turns = 1, .elements = 1,
                  .simple = !nest->ordered && nest->n_vars <= MAX_VARS};
-    collect_stmt(&p, nest->init);
-    collect_stmt(&p, nest->update);
+    stmt_visit_accesses(nest->init, collect_access, &p);
+    if (nest->update) {
+        stmt_visit_accesses(nest->update, collect_access, &p);
+        stmt_visit_exprs(nest->update, collect_operand, &p);
+    }
     p.in_steps = true;
     for (int i = 0; i < nest->n_steps; i++)
-        collect_stmt(&p, nest->step[i]);
-    if (nest->update)
-        stmt_visit_exprs(nest->update, collect_operand, &p);
+        stmt_visit_accesses(nest->step[i], collect_access, &p);
     for (int i = 0; i < nest->n_vars; i++)
         *(is_reduction(nest, i) ? &p.turns : &p.elements) *= (double)nest->var[i]->extent;
     return p;
@@ -131,7 +119,7 @@ bool lane_has_slack(const Problem *p, const Var *v, int64_t over, bool scatter)
     for (int i = 0; i < p->n_all; i++) {
         const Access *x = &p->all[i];
         int d = lane_dim(x, v);
-        if (d < 0 || (scatter && x->final))
+        if (d < 0 || (scatter && p->final[i]))
             continue;
         const Dim *dim = &x->buffer->dim[d];
         int64_t min, max, end = dim->extent - 1;
@@ -151,9 +139,12 @@ bool can_be_lane(const Problem *p, int var, bool scatter)
     for (int i = 0; i < p->nest->n_cond; i++)
         if (index_coef(p->nest->cond[i].index, v))
             return false;
+    for (int i = 0; i < p->nest->n_limit; i++)
+        if (index_coef(p->nest->limit[i].index, v))
+            return false;
     bool used = false;
     for (int i = 0; i < p->n_all; i++) {
-        if (scatter && p->all[i].final)
+        if (scatter && p->final[i])
             continue;
         if (!lane_contiguous(p, &p->all[i], v))
             return false;

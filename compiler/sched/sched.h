@@ -119,18 +119,12 @@ const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, c
 #define MAX_VARS 10
 #define MAX_PACKED 6                   /* dimensions of weights that are packed */
 
-typedef struct Access {
-    const Buffer *buffer;
-    const Index *index;
-    bool store;
-    bool final;                        /* when the tile is finished: not in lanes if scattered */
-} Access;
-
 typedef struct Problem {               /* a nest to find a schedule for */
     Arena *arena;
     const Nest *nest;
     const Row *row;
     Access all[MAX_ACCESSES];          /* every access of the nest */
+    bool final[MAX_ACCESSES];          /* when the tile is finished: not in lanes if scattered */
     int n_all;
     const Expr *load[MAX_LOADS];       /* of the update, without the accumulator */
     int n_loads;

@@ -171,14 +171,6 @@ static void store(const Hand *h, Index at, const Expr *e)
     body_add(&h->kernel->body, stmt_store(h->arena, h->y, &at, 1, e));
 }
 
-static const Name *name_new(const Hand *h, const char *name, Type type, bool is_var)
-{
-    Name *n = NEW(h->arena, Name);
-
-    *n = (Name){name, type, is_var};
-    return n;
-}
-
 #define F32 ((Type){TYPE_F32, 1})
 
 static void test_scopes(void **state)
@@ -194,10 +186,10 @@ static void test_scopes(void **state)
     store(&h, index_const(0), expr_name(h.arena, let->name));
     hand_refused(&h, "E0912");       /* let after its body */
     h = hand_begin(state);
-    body_add(&h.loop->body, stmt_set(h.arena, name_new(&h, "s", F32, true), one));
+    body_add(&h.loop->body, stmt_set(h.arena, name_new(h.arena, "s", F32, true), one));
     hand_refused(&h, "E0912");       /* another s than the one defined */
     h = hand_begin(state);
-    body_add(&h.loop->body, stmt_let(h.arena, name_new(&h, "s", F32, false), one));
+    body_add(&h.loop->body, stmt_let(h.arena, name_new(h.arena, "s", F32, false), one));
     hand_refused(&h, "E0913");       /* s twice */
     h = hand_begin(state);
     body_add(&h.loop->body, stmt_set(h.arena, h.loop->body.first->name, one));

@@ -148,29 +148,30 @@ static const Expr *expand_sigmoid(Expand *e, const Expr *x)
 }
 
 /* ---- log ---------------------------------------------------------------------------------- */
-/* x = 2^exponent m: where the test holds, m takes `by` factors of 2 less and the exponent more. */
-static const Expr *take_power(Expand *e, CmpOp op, bool below, double bound, int by,
-                              const Expr *m, const Expr **exponent)
+/* x = 2^exponent m: where m is at least the bound (for a negative `by`: at most), 2^by moves from m
+ * to the exponent. */
+static const Expr *take_power(Expand *e, double bound, int by, const Expr *m,
+                              const Expr **exponent)
 {
     Arena *a = e->arena;
-    const Expr *limit = number(a, m, bound), *l = below ? m : limit, *r = below ? limit : m;
+    const Expr *limit = number(a, m, bound), *l = by < 0 ? m : limit, *r = by < 0 ? limit : m;
     const Expr *more = expr_bin(a, BIN_ADD, *exponent, number(a, m, by));
     const Expr *less = expr_bin(a, BIN_MUL, m, number(a, m, ldexp(1, -by)));
-    *exponent = named(e, "e", expr_select(a, op, l, r, more, *exponent));
-    return named(e, "m", expr_select(a, op, l, r, less, m));
+    *exponent = named(e, "e", expr_select(a, CMP_LE, l, r, more, *exponent));
+    return named(e, "m", expr_select(a, CMP_LE, l, r, less, m));
 }
 
-/* m in [sqrt 1/2, sqrt 2): by halving the range of exponents, which takes no bits apart. */
+/* m from sqrt 1/2 to sqrt 2: by halving the range of exponents, which takes no bits apart. */
 static const Expr *split_exponent(Expand *e, const Expr *x, const Expr **exponent)
 {
     int smallest = is_wide(x) ? -1022 : -126;
     const Expr *m = x;
     *exponent = number(e->arena, x, 0);
     for (int i = 0; i < 2; i++)                /* twice for denormals */
-        m = take_power(e, CMP_LT, true, 1, smallest, m, exponent);
+        m = take_power(e, 1, smallest, m, exponent);
     for (int by = is_wide(x) ? 512 : 64; by > 0; by /= 2)
-        m = take_power(e, CMP_LE, false, ldexp(1, by), by, m, exponent);
-    return take_power(e, CMP_LT, false, sqrt(2), 1, m, exponent);
+        m = take_power(e, ldexp(1, by), by, m, exponent);
+    return take_power(e, sqrt(2), 1, m, exponent);
 }
 
 static const Expr *expand_log(Expand *e, const Expr *x)

@@ -12,11 +12,13 @@
  */
 #include "passes/passes.h"
 
+#define MAX_NAMES 8
+
 typedef struct Vector {
     Arena *arena;
     const Var *var;
     int lanes;
-    const Name *from[8], *to[8];     /* lets inside the loop and their vector forms */
+    const Name *from[MAX_NAMES], *to[MAX_NAMES];   /* lets in the loop, and their vector forms */
     int n_names;
     const Buffer *local;             /* being looked at: do only lanes access it? */
     bool lanes_only, accessed;
@@ -52,75 +54,64 @@ static const Index *without_lane(Vector *v, const Buffer *b, const Index *index,
     return out;
 }
 
+static const Expr *vector_load(Vector *v, const Expr *e)
+{
+    if (!in_index(v, e->index, e->n_index))
+        return NULL;
+    int n = e->n_index;
+    const Index *index = without_lane(v, e->buffer, e->index, &n);
+    return expr_load(v->arena, e->buffer, index, n, v->lanes);
+}
+
 static const Expr *vector_expr(void *user, const Expr *e)
 {
     Vector *v = user;
-    const Expr *a = e->arg[0], *b = e->arg[1];
     bool wide = false;
+    if (e->kind == EXPR_LOAD)
+        return vector_load(v, e);
+    for (int i = 0; i < v->n_names; i++)
+        if (v->from[i] == e->name)
+            return expr_name(v->arena, v->to[i]);
     for (int i = 0; i < expr_args(e); i++)
         wide |= e->arg[i]->type.lanes > 1;
-    switch (e->kind) {
-    case EXPR_LOAD: {
-        if (!in_index(v, e->index, e->n_index))
-            return NULL;
-        int n = e->n_index;
-        const Index *index = without_lane(v, e->buffer, e->index, &n);
-        return expr_load(v->arena, e->buffer, index, n, v->lanes);
-    }
-    case EXPR_NAME:
-        for (int i = 0; i < v->n_names; i++)
-            if (v->from[i] == e->name)
-                return expr_name(v->arena, v->to[i]);
+    if (!wide || e->kind == EXPR_HSUM)
         return NULL;
-    case EXPR_BIN:
-        return wide ? expr_bin(v->arena, (BinOp)e->op, widen(v, a), widen(v, b)) : NULL;
-    case EXPR_UN:
-        if (!wide)
-            return NULL;
-        if (e->op == UN_POW_NEG_QUARTERS)
-            return expr_pow_neg_quarters(v->arena, a, e->ipar);
-        return expr_un(v->arena, (UnOp)e->op, a);
-    case EXPR_FMA:
-        return wide ? expr_fma(v->arena, widen(v, a), widen(v, b), widen(v, e->arg[2])) : NULL;
-    case EXPR_SELECT:
-        return wide ? expr_select(v->arena, (CmpOp)e->op, widen(v, a), widen(v, b),
-                                  widen(v, e->arg[2]), widen(v, e->arg[3]))
-                    : NULL;
-    case EXPR_CAST:
-        return wide ? expr_cast(v->arena, e->type.scalar, a) : NULL;
-    default:
-        return NULL;
+    Expr *made = NEW(v->arena, Expr);
+    *made = *e;
+    made->type.lanes = v->lanes;
+    for (int i = 0; i < expr_args(e); i++)
+        made->arg[i] = widen(v, e->arg[i]);
+    return made;
+}
+
+static void vector_let(Vector *v, Stmt *s)
+{
+    if (s->expr->type.lanes == 1)
+        return;
+    if (v->n_names == MAX_NAMES) {
+        v->problem = "too many names in a vector loop";
+        return;
     }
+    v->from[v->n_names] = s->name;
+    s->name = name_new(v->arena, s->name->name, s->expr->type, false);
+    v->to[v->n_names++] = s->name;
 }
 
 static void vector_stmt(Vector *v, Stmt *s)
 {
-    if (s->kind == STMT_STORE || s->kind == STMT_LET) {
-        s->expr = expr_map(v->arena, s->expr, vector_expr, v);
-    } else {
+    if (s->kind != STMT_STORE && s->kind != STMT_LET) {
         v->problem = "only assignments may stand in a vector loop";
         return;
     }
+    s->expr = expr_map(v->arena, s->expr, vector_expr, v);
     if (s->kind == STMT_LET) {
-        if (s->expr->type.lanes == 1)
-            return;
-        Name *name = NEW(v->arena, Name);
-        *name = (Name){s->name->name, s->expr->type, false};
-        if (v->n_names == 8) {
-            v->problem = "too many names in a vector loop";
-            return;
-        }
-        v->from[v->n_names] = s->name;
-        v->to[v->n_names++] = name;
-        s->name = name;
-        return;
-    }
-    if (!in_index(v, s->index, s->n_index)) {
+        vector_let(v, s);
+    } else if (in_index(v, s->index, s->n_index)) {
+        s->index = without_lane(v, s->buffer, s->index, &s->n_index);
+        s->expr = widen(v, s->expr);
+    } else {
         v->problem = "all lanes store to one element";
-        return;
     }
-    s->index = without_lane(v, s->buffer, s->index, &s->n_index);
-    s->expr = widen(v, s->expr);
 }
 
 static bool is_vector_loop(const Vector *v, const Stmt *s)
@@ -129,26 +120,20 @@ static bool is_vector_loop(const Vector *v, const Stmt *s)
 }
 
 /* ---- locals whose last dimension only lanes access become arrays of vectors ------------------ */
-static void check_access(Vector *v, const Buffer *b, const Index *index, int n)
+static void check_access(void *user, const Access *x)
 {
-    if (b != v->local)
+    Vector *v = user;
+    if (x->buffer != v->local)
         return;
+    const Index *last = &x->index[x->n - 1];
     v->accessed = true;
-    v->lanes_only &= v->var && index[n - 1].n == 1 && index_coef(index[n - 1], v->var) == 1;
-}
-
-static void check_load(void *user, const Expr *e)
-{
-    if (e->kind == EXPR_LOAD)
-        check_access(user, e->buffer, e->index, e->n_index);
+    v->lanes_only &= v->var && last->n == 1 && index_coef(*last, v->var) == 1;
 }
 
 static void check_accesses(Vector *v, Body b)
 {
     for (Stmt *s = b.first; s; s = s->next) {
-        if (s->kind == STMT_STORE)
-            check_access(v, s->buffer, s->index, s->n_index);
-        stmt_visit_exprs(s, check_load, v);
+        stmt_visit_accesses(s, check_access, v);
         const Var *outer = v->var;
         if (is_vector_loop(v, s))
             v->var = s->var;
@@ -182,17 +167,12 @@ static void claim_locals(Vector *v, Body b)
 }
 
 /* ---- loops ----------------------------------------------------------------------------------- */
-static void check_turn(Vector *v, const Buffer *b, const Index *index, int n)
-{
-    if (b == v->store->buffer && !index_equal(index[n - 1], v->store->index[n - 1]))
-        v->problem = "one turn needs what another one stores";
-}
-
-static void check_turn_load(void *user, const Expr *e)
+static void check_turn(void *user, const Access *x)
 {
     Vector *v = user;
-    if (e->kind == EXPR_LOAD)
-        check_turn(v, e->buffer, e->index, e->n_index);
+    int last = x->n - 1;
+    if (x->buffer == v->store->buffer && !index_equal(x->index[last], v->store->index[last]))
+        v->problem = "one turn needs what another one stores";
 }
 
 /* Elements that are stored must be accessed by their own lane only. */
@@ -200,11 +180,8 @@ static void check_turns(Vector *v, Body b)
 {
     for (const Stmt *s = b.first; s; s = s->next) {
         v->store = s;
-        for (const Stmt *t = b.first; t && s->kind == STMT_STORE && !v->problem; t = t->next) {
-            if (t->kind == STMT_STORE)
-                check_turn(v, t->buffer, t->index, t->n_index);
-            stmt_visit_exprs(t, check_turn_load, v);
-        }
+        for (const Stmt *t = b.first; t && s->kind == STMT_STORE && !v->problem; t = t->next)
+            stmt_visit_accesses(t, check_turn, v);
     }
 }
 
