@@ -3,7 +3,7 @@
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
  * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
- * Model hash: 6586ed01d32a4673
+ * Model hash: e67d27aba306bda0
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -674,7 +674,7 @@ void pool1_avx512(const float *restrict x, float *restrict y)
 
 /* norm1: alexnet.yaml:38 norm1
  * in x: f32[1, 96, 27, 27] as [d0, d1/16, d2, d3, d1%16]
- * out y: f32[1, 96, 2:27:2, 2:27:2] as [d0, d1/16, d2+2, d3+2, d1%16]
+ * out y: f32[1, 96, 2:27:3, 2:27:3] as [d0, d1/16, d2+2, d3+2, d1%16]
  * scratch sq: f32[1, 27, 27, 100]
  * schedule: zero: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at c.i.o, unroll
  * c.i.o, vector c.i.i; zero2: split c 16, split c.i 16, order n c.o h j c.i.o c.i.i, stage at
@@ -713,28 +713,28 @@ void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict
     for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
         for (ptrdiff_t h = 0; h < 2; h++) {
             for (ptrdiff_t j = 0; j < 27; j++) {
-                _mm512_storeu_ps(&y[15376*c_o + 496*h + 16*j + 32], _mm512_set1_ps(0.0f));
+                _mm512_storeu_ps(&y[16384*c_o + 512*h + 16*j + 32], _mm512_set1_ps(0.0f));
             }
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
-        for (ptrdiff_t h = 0; h < 2; h++) {
+        for (ptrdiff_t h = 0; h < 3; h++) {
             for (ptrdiff_t j = 0; j < 27; j++) {
-                _mm512_storeu_ps(&y[15376*c_o + 496*h + 16*j + 14416], _mm512_set1_ps(0.0f));
+                _mm512_storeu_ps(&y[16384*c_o + 512*h + 16*j + 14880], _mm512_set1_ps(0.0f));
             }
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
-        for (ptrdiff_t i = 0; i < 31; i++) {
+        for (ptrdiff_t i = 0; i < 32; i++) {
             for (ptrdiff_t h = 0; h < 2; h++) {
-                _mm512_storeu_ps(&y[15376*c_o + 496*i + 16*h], _mm512_set1_ps(0.0f));
+                _mm512_storeu_ps(&y[16384*c_o + 512*i + 16*h], _mm512_set1_ps(0.0f));
             }
         }
     }
     for (ptrdiff_t c_o = 0; c_o < 6; c_o++) {
-        for (ptrdiff_t i = 0; i < 31; i++) {
-            for (ptrdiff_t h = 0; h < 2; h++) {
-                _mm512_storeu_ps(&y[15376*c_o + 496*i + 16*h + 464], _mm512_set1_ps(0.0f));
+        for (ptrdiff_t i = 0; i < 32; i++) {
+            for (ptrdiff_t h = 0; h < 3; h++) {
+                _mm512_storeu_ps(&y[16384*c_o + 512*i + 16*h + 464], _mm512_set1_ps(0.0f));
             }
         }
     }
@@ -814,189 +814,189 @@ void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict
             const __m512 v1 = acc0_0;
             const __m512 root = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f), v1,
                     _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1024],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1056],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root,
                     _mm512_sqrt_ps(root)))));
             const __m512 v1_1 = acc0_1;
             const __m512 root_1 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_1, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1040],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1072],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 16]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_1,
                     _mm512_sqrt_ps(root_1)))));
             const __m512 v1_2 = acc0_2;
             const __m512 root_2 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_2, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1056],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1088],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 32]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_2,
                     _mm512_sqrt_ps(root_2)))));
             const __m512 v1_3 = acc0_3;
             const __m512 root_3 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_3, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1072],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1104],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 48]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_3,
                     _mm512_sqrt_ps(root_3)))));
             const __m512 v1_4 = acc0_4;
             const __m512 root_4 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_4, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1088],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1120],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 64]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_4,
                     _mm512_sqrt_ps(root_4)))));
             const __m512 v1_5 = acc0_5;
             const __m512 root_5 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_5, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1104],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1136],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 80]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_5,
                     _mm512_sqrt_ps(root_5)))));
             const __m512 v1_6 = acc0_6;
             const __m512 root_6 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_6, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1120],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1152],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 96]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_6,
                     _mm512_sqrt_ps(root_6)))));
             const __m512 v1_7 = acc0_7;
             const __m512 root_7 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_7, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1136],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1168],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 112]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_7,
                     _mm512_sqrt_ps(root_7)))));
             const __m512 v1_8 = acc0_8;
             const __m512 root_8 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_8, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1152],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1184],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 128]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_8,
                     _mm512_sqrt_ps(root_8)))));
             const __m512 v1_9 = acc0_9;
             const __m512 root_9 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_9, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1168],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1200],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 144]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_9,
                     _mm512_sqrt_ps(root_9)))));
             const __m512 v1_10 = acc0_10;
             const __m512 root_10 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_10, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1184],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1216],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 160]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_10,
                     _mm512_sqrt_ps(root_10)))));
             const __m512 v1_11 = acc0_11;
             const __m512 root_11 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_11, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1200],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1232],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 176]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_11,
                     _mm512_sqrt_ps(root_11)))));
             const __m512 v1_12 = acc0_12;
             const __m512 root_12 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_12, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1216],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1248],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 192]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_12,
                     _mm512_sqrt_ps(root_12)))));
             const __m512 v1_13 = acc0_13;
             const __m512 root_13 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_13, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1232],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1264],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 208]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_13,
                     _mm512_sqrt_ps(root_13)))));
             const __m512 v1_14 = acc0_14;
             const __m512 root_14 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_14, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1248],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1280],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 224]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_14,
                     _mm512_sqrt_ps(root_14)))));
             const __m512 v1_15 = acc0_15;
             const __m512 root_15 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_15, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1264],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1296],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 240]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_15,
                     _mm512_sqrt_ps(root_15)))));
             const __m512 v1_16 = acc0_16;
             const __m512 root_16 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_16, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1280],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1312],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 256]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_16,
                     _mm512_sqrt_ps(root_16)))));
             const __m512 v1_17 = acc0_17;
             const __m512 root_17 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_17, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1296],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1328],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 272]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_17,
                     _mm512_sqrt_ps(root_17)))));
             const __m512 v1_18 = acc0_18;
             const __m512 root_18 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_18, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1312],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1344],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 288]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_18,
                     _mm512_sqrt_ps(root_18)))));
             const __m512 v1_19 = acc0_19;
             const __m512 root_19 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_19, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1328],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1360],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 304]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_19,
                     _mm512_sqrt_ps(root_19)))));
             const __m512 v1_20 = acc0_20;
             const __m512 root_20 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_20, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1344],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1376],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 320]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_20,
                     _mm512_sqrt_ps(root_20)))));
             const __m512 v1_21 = acc0_21;
             const __m512 root_21 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_21, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1360],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1392],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 336]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_21,
                     _mm512_sqrt_ps(root_21)))));
             const __m512 v1_22 = acc0_22;
             const __m512 root_22 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_22, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1376],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1408],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 352]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_22,
                     _mm512_sqrt_ps(root_22)))));
             const __m512 v1_23 = acc0_23;
             const __m512 root_23 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_23, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1392],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1424],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 368]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_23,
                     _mm512_sqrt_ps(root_23)))));
             const __m512 v1_24 = acc0_24;
             const __m512 root_24 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_24, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1408],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1440],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 384]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_24,
                     _mm512_sqrt_ps(root_24)))));
             const __m512 v1_25 = acc0_25;
             const __m512 root_25 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_25, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1424],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1456],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 400]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_25,
                     _mm512_sqrt_ps(root_25)))));
             const __m512 v1_26 = acc0_26;
             const __m512 root_26 = _mm512_sqrt_ps(_mm512_fmadd_ps(_mm512_set1_ps(0x1.4f8b58p-16f),
                     v1_26, _mm512_set1_ps(2.0f)));
-            _mm512_storeu_ps(&y[15376*c_o + 496*oy + 1440],
+            _mm512_storeu_ps(&y[16384*c_o + 512*oy + 1472],
                     _mm512_mul_ps(_mm512_loadu_ps(&x[11664*c_o + 432*oy + 416]),
                     _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_mul_ps(root_26,
                     _mm512_sqrt_ps(root_26)))));
@@ -1005,25 +1005,25 @@ void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict
 }
 
 /* conv2: alexnet.yaml:31 conv2+relu2
- * in x: f32[1, 96, 2:27:2, 2:27:2] as [d0, d1/16, d2+2, d3+2, d1%16]
+ * in x: f32[1, 96, 2:27:3, 2:27:3] as [d0, d1/16, d2+2, d3+2, d1%16]
  * weight b: f32[256]
  * out y: f32[1, 256, 27, 27] as [d0, d1/16, d2, d3, d1%16]
- * weight a: f32[3, 7]
- * weight bt: f32[7, 7]
- * weight u: f32[49, 256, 48] as [d1/32, d0, d2, d1%32]
- * scratch v: f32[49, 27, 48]
- * scratch mm: f32[49, 27, 32]
+ * weight a: f32[4, 8]
+ * weight bt: f32[8, 8]
+ * weight u: f32[64, 256, 48] as [d1/32, d0, d2, d1%32]
+ * scratch v: f32[64, 49, 48]
+ * scratch mm: f32[64, 49, 32]
  * 223948800 multiply-adds
- * algorithm: winograd 3 rows 3
- * schedule: columns: split c 16, split c.i 16, split j 7, order i j.o c.o k j.i c.i.o c.i.i,
- * stage at k, unroll j.i, unroll c.i.o, vector c.i.i; v: split c 16, split c.i 16, split j 7,
+ * algorithm: winograd 4
+ * schedule: columns: split c 16, split c.i 16, split j 8, order i j.o c.o k j.i c.i.o c.i.i,
+ * stage at k, unroll j.i, unroll c.i.o, vector c.i.i; v: split c 16, split c.i 16, split j 8,
  * order i j.o c.o k j.i c.i.o c.i.i, stage at k, unroll j.i, unroll c.i.o, vector c.i.i; mm:
- * split oc 32, split oc.i 16, split t 9, pack u [d1/32, d0, d2, d1%32], order p t.o oc.o ic t.i
- * oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split
- * oc 32, split oc.i 16, split k 7, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i,
- * unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k
- * j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
- * why: tile of 2 vectors x 3 points, about 0 thousand cycles
+ * split oc 32, split oc.i 16, split t 13 tail=peel, pack u [d1/32, d0, d2, d1%32], order p t.o
+ * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
+ * rows: split oc 32, split oc.i 16, split k 8, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l,
+ * unroll k.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 4, order i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * why: tile of 2 vectors x 4 points, about 0 thousand cycles
  */
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
 void conv2_avx512(const float *restrict x, const float *restrict b, float *restrict y,
@@ -1031,256 +1031,393 @@ void conv2_avx512(const float *restrict x, const float *restrict b, float *restr
         float *restrict v, float *restrict mm)
 {
     for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t band = 0; band < 3; band++) {
-            for (ptrdiff_t cb = 0; cb < 3; cb++) {
-                for (ptrdiff_t ty = 0; ty < 3; ty++) {
-                    for (ptrdiff_t tx = 0; tx < 9; tx++) {
-                        __m512 columns[49] N2C_ALIGNED(64);
-                        for (ptrdiff_t i = 0; i < 7; i++) {
-                            __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_5 = _mm512_set1_ps(0.0f);
-                            __m512 acc_10_6 = _mm512_set1_ps(0.0f);
-                            for (ptrdiff_t k = 0; k < 7; k++) {
-                                const __m512 t0 = _mm512_set1_ps(bt[7*i + k]);
-                                acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx]), acc_10_0);
-                                acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 16]), acc_10_1);
-                                acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 32]), acc_10_2);
-                                acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 48]), acc_10_3);
-                                acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 64]), acc_10_4);
-                                acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 80]), acc_10_5);
-                                acc_10_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[46128*g + 15376*cb
-                                        + 4464*band + 1488*ty + 496*k + 48*tx + 96]), acc_10_6);
-                            }
-                            columns[7*i] = acc_10_0;
-                            columns[7*i + 1] = acc_10_1;
-                            columns[7*i + 2] = acc_10_2;
-                            columns[7*i + 3] = acc_10_3;
-                            columns[7*i + 4] = acc_10_4;
-                            columns[7*i + 5] = acc_10_5;
-                            columns[7*i + 6] = acc_10_6;
+        for (ptrdiff_t cb = 0; cb < 3; cb++) {
+            for (ptrdiff_t ty = 0; ty < 7; ty++) {
+                for (ptrdiff_t tx = 0; tx < 7; tx++) {
+                    __m512 columns[64] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 8; i++) {
+                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_10_7 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 8; k++) {
+                            const __m512 t0 = _mm512_set1_ps(bt[8*i + k]);
+                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx]), acc_10_0);
+                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 16]), acc_10_1);
+                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 32]), acc_10_2);
+                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 48]), acc_10_3);
+                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 64]), acc_10_4);
+                            acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 80]), acc_10_5);
+                            acc_10_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 96]), acc_10_6);
+                            acc_10_7 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
+                                    2048*ty + 512*k + 64*tx + 112]), acc_10_7);
                         }
-                        for (ptrdiff_t i = 0; i < 7; i++) {
-                            __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_5 = _mm512_set1_ps(0.0f);
-                            __m512 acc_21_6 = _mm512_set1_ps(0.0f);
-                            for (ptrdiff_t k = 0; k < 7; k++) {
-                                const __m512 t1 = columns[7*i + k];
-                                acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                                acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 7]), t1, acc_21_1);
-                                acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 14]), t1,
-                                        acc_21_2);
-                                acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 21]), t1,
-                                        acc_21_3);
-                                acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 28]), t1,
-                                        acc_21_4);
-                                acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 35]), t1,
-                                        acc_21_5);
-                                acc_21_6 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 42]), t1,
-                                        acc_21_6);
-                            }
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb], acc_21_0);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 1296], acc_21_1);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 2592], acc_21_2);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 3888], acc_21_3);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 5184], acc_21_4);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 6480], acc_21_5);
-                            _mm512_storeu_ps(&v[9072*i + 432*ty + 48*tx + 16*cb + 7776], acc_21_6);
+                        columns[8*i] = acc_10_0;
+                        columns[8*i + 1] = acc_10_1;
+                        columns[8*i + 2] = acc_10_2;
+                        columns[8*i + 3] = acc_10_3;
+                        columns[8*i + 4] = acc_10_4;
+                        columns[8*i + 5] = acc_10_5;
+                        columns[8*i + 6] = acc_10_6;
+                        columns[8*i + 7] = acc_10_7;
+                    }
+                    for (ptrdiff_t i = 0; i < 8; i++) {
+                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_21_7 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t k = 0; k < 8; k++) {
+                            const __m512 t1 = columns[8*i + k];
+                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 8]), t1, acc_21_1);
+                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 16]), t1, acc_21_2);
+                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_3);
+                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 32]), t1, acc_21_4);
+                            acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 40]), t1, acc_21_5);
+                            acc_21_6 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 48]), t1, acc_21_6);
+                            acc_21_7 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 56]), t1, acc_21_7);
                         }
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb], acc_21_0);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 2352], acc_21_1);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 4704], acc_21_2);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 7056], acc_21_3);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 9408], acc_21_4);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 11760], acc_21_5);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 14112], acc_21_6);
+                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 16464], acc_21_7);
                     }
                 }
             }
-            for (ptrdiff_t ob = 0; ob < 4; ob++) {
-                for (ptrdiff_t p = 0; p < 49; p++) {
-                    for (ptrdiff_t t_o = 0; t_o < 3; t_o++) {
-                        __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-                        __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t ic = 0; ic < 48; ic++) {
-                            const __m512 t2 = _mm512_loadu_ps(&u[75264*ob + 301056*g + 1536*p +
-                                    32*ic]);
-                            const __m512 t3 = _mm512_set1_ps(v[1296*p + 432*t_o + ic]);
-                            acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                            const __m512 t4 = _mm512_loadu_ps(&u[75264*ob + 301056*g + 1536*p +
-                                    32*ic + 16]);
-                            acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                            const __m512 t5 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 48]);
-                            acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                            acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                            const __m512 t6 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 96]);
-                            acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                            acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                            const __m512 t7 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 144]);
-                            acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                            acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                            const __m512 t8 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 192]);
-                            acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                            acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                            const __m512 t9 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 240]);
-                            acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                            acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                            const __m512 t10 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 288]);
-                            acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                            acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                            const __m512 t11 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 336]);
-                            acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                            acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                            const __m512 t12 = _mm512_set1_ps(v[1296*p + 432*t_o + ic + 384]);
-                            acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                            acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                        }
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o], acc_32_0);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 16], acc_32_1);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 32], acc_32_2);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 48], acc_32_3);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 64], acc_32_4);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 80], acc_32_5);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 96], acc_32_6);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 112], acc_32_7);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 128], acc_32_8);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 144], acc_32_9);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 160], acc_32_10);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 176], acc_32_11);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 192], acc_32_12);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 208], acc_32_13);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 224], acc_32_14);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 240], acc_32_15);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 256], acc_32_16);
-                        _mm512_storeu_ps(&mm[864*p + 288*t_o + 272], acc_32_17);
+        }
+        for (ptrdiff_t ob = 0; ob < 4; ob++) {
+            for (ptrdiff_t p = 0; p < 64; p++) {
+                for (ptrdiff_t t_o = 0; t_o < 3; t_o++) {
+                    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+                    __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+                    for (ptrdiff_t ic = 0; ic < 48; ic++) {
+                        const __m512 t2 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
+                        const __m512 t3 = _mm512_set1_ps(v[2352*p + 624*t_o + ic]);
+                        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+                        const __m512 t4 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic +
+                                16]);
+                        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+                        const __m512 t5 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 48]);
+                        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+                        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+                        const __m512 t6 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 96]);
+                        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+                        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+                        const __m512 t7 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 144]);
+                        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+                        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+                        const __m512 t8 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 192]);
+                        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+                        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+                        const __m512 t9 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 240]);
+                        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+                        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+                        const __m512 t10 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 288]);
+                        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+                        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+                        const __m512 t11 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 336]);
+                        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+                        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+                        const __m512 t12 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 384]);
+                        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+                        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+                        const __m512 t13 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 432]);
+                        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+                        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+                        const __m512 t14 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 480]);
+                        acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+                        acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+                        const __m512 t15 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 528]);
+                        acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+                        acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+                        const __m512 t16 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 576]);
+                        acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+                        acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
                     }
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o], acc_32_0);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 16], acc_32_1);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 32], acc_32_2);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 48], acc_32_3);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 64], acc_32_4);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 80], acc_32_5);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 96], acc_32_6);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 112], acc_32_7);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 128], acc_32_8);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 144], acc_32_9);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 160], acc_32_10);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 176], acc_32_11);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 192], acc_32_12);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 208], acc_32_13);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 224], acc_32_14);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 240], acc_32_15);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 256], acc_32_16);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 272], acc_32_17);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 288], acc_32_18);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 304], acc_32_19);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 320], acc_32_20);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 336], acc_32_21);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 352], acc_32_22);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 368], acc_32_23);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 384], acc_32_24);
+                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 400], acc_32_25);
                 }
-                const __m512 t14 = _mm512_loadu_ps(&b[32*ob + 128*g]);
-                const __m512 t15 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
-                for (ptrdiff_t ty = 0; ty < 3; ty++) {
-                    for (ptrdiff_t tx = 0; tx < 9; tx++) {
-                        float rows[672] N2C_ALIGNED(64);
-                        for (ptrdiff_t i = 0; i < 3; i++) {
-                            __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-                            __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-                            for (ptrdiff_t l = 0; l < 7; l++) {
-                                const __m512 t13 = _mm512_set1_ps(a[7*i + l]);
-                                acc_43_0 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx]), acc_43_0);
-                                acc_43_1 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 16]), acc_43_1);
-                                acc_43_2 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 864]), acc_43_2);
-                                acc_43_3 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 880]), acc_43_3);
-                                acc_43_4 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 1728]), acc_43_4);
-                                acc_43_5 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 1744]), acc_43_5);
-                                acc_43_6 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 2592]), acc_43_6);
-                                acc_43_7 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 2608]), acc_43_7);
-                                acc_43_8 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 3456]), acc_43_8);
-                                acc_43_9 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 3472]), acc_43_9);
-                                acc_43_10 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 4320]), acc_43_10);
-                                acc_43_11 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 4336]), acc_43_11);
-                                acc_43_12 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 5184]), acc_43_12);
-                                acc_43_13 = _mm512_fmadd_ps(t13, _mm512_loadu_ps(&mm[6048*l + 288*ty
-                                        + 32*tx + 5200]), acc_43_13);
-                            }
-                            _mm512_storeu_ps(&rows[224*i], acc_43_0);
-                            _mm512_storeu_ps(&rows[224*i + 16], acc_43_1);
-                            _mm512_storeu_ps(&rows[224*i + 32], acc_43_2);
-                            _mm512_storeu_ps(&rows[224*i + 48], acc_43_3);
-                            _mm512_storeu_ps(&rows[224*i + 64], acc_43_4);
-                            _mm512_storeu_ps(&rows[224*i + 80], acc_43_5);
-                            _mm512_storeu_ps(&rows[224*i + 96], acc_43_6);
-                            _mm512_storeu_ps(&rows[224*i + 112], acc_43_7);
-                            _mm512_storeu_ps(&rows[224*i + 128], acc_43_8);
-                            _mm512_storeu_ps(&rows[224*i + 144], acc_43_9);
-                            _mm512_storeu_ps(&rows[224*i + 160], acc_43_10);
-                            _mm512_storeu_ps(&rows[224*i + 176], acc_43_11);
-                            _mm512_storeu_ps(&rows[224*i + 192], acc_43_12);
-                            _mm512_storeu_ps(&rows[224*i + 208], acc_43_13);
+                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t ic = 0; ic < 48; ic++) {
+                    const __m512 t17 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
+                    const __m512 t18 = _mm512_set1_ps(v[2352*p + ic + 1872]);
+                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+                    const __m512 t19 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic +
+                            16]);
+                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+                    const __m512 t20 = _mm512_set1_ps(v[2352*p + ic + 1920]);
+                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+                    const __m512 t21 = _mm512_set1_ps(v[2352*p + ic + 1968]);
+                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+                    const __m512 t22 = _mm512_set1_ps(v[2352*p + ic + 2016]);
+                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+                    const __m512 t23 = _mm512_set1_ps(v[2352*p + ic + 2064]);
+                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+                    const __m512 t24 = _mm512_set1_ps(v[2352*p + ic + 2112]);
+                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+                    const __m512 t25 = _mm512_set1_ps(v[2352*p + ic + 2160]);
+                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+                    const __m512 t26 = _mm512_set1_ps(v[2352*p + ic + 2208]);
+                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+                    const __m512 t27 = _mm512_set1_ps(v[2352*p + ic + 2256]);
+                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+                    const __m512 t28 = _mm512_set1_ps(v[2352*p + ic + 2304]);
+                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+                }
+                _mm512_storeu_ps(&mm[1568*p + 1248], acc_43_0);
+                _mm512_storeu_ps(&mm[1568*p + 1264], acc_43_1);
+                _mm512_storeu_ps(&mm[1568*p + 1280], acc_43_2);
+                _mm512_storeu_ps(&mm[1568*p + 1296], acc_43_3);
+                _mm512_storeu_ps(&mm[1568*p + 1312], acc_43_4);
+                _mm512_storeu_ps(&mm[1568*p + 1328], acc_43_5);
+                _mm512_storeu_ps(&mm[1568*p + 1344], acc_43_6);
+                _mm512_storeu_ps(&mm[1568*p + 1360], acc_43_7);
+                _mm512_storeu_ps(&mm[1568*p + 1376], acc_43_8);
+                _mm512_storeu_ps(&mm[1568*p + 1392], acc_43_9);
+                _mm512_storeu_ps(&mm[1568*p + 1408], acc_43_10);
+                _mm512_storeu_ps(&mm[1568*p + 1424], acc_43_11);
+                _mm512_storeu_ps(&mm[1568*p + 1440], acc_43_12);
+                _mm512_storeu_ps(&mm[1568*p + 1456], acc_43_13);
+                _mm512_storeu_ps(&mm[1568*p + 1472], acc_43_14);
+                _mm512_storeu_ps(&mm[1568*p + 1488], acc_43_15);
+                _mm512_storeu_ps(&mm[1568*p + 1504], acc_43_16);
+                _mm512_storeu_ps(&mm[1568*p + 1520], acc_43_17);
+                _mm512_storeu_ps(&mm[1568*p + 1536], acc_43_18);
+                _mm512_storeu_ps(&mm[1568*p + 1552], acc_43_19);
+            }
+            const __m512 t30 = _mm512_loadu_ps(&b[32*ob + 128*g]);
+            const __m512 t31 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
+            for (ptrdiff_t ty = 0; ty < 7; ty++) {
+                for (ptrdiff_t tx = 0; tx < 7; tx++) {
+                    float rows[1024] N2C_ALIGNED(64);
+                    for (ptrdiff_t i = 0; i < 4; i++) {
+                        __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_8 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_9 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_10 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_11 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_12 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_13 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_14 = _mm512_set1_ps(0.0f);
+                        __m512 acc_54_15 = _mm512_set1_ps(0.0f);
+                        for (ptrdiff_t l = 0; l < 8; l++) {
+                            const __m512 t29 = _mm512_set1_ps(a[8*i + l]);
+                            acc_54_0 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx]), acc_54_0);
+                            acc_54_1 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 16]), acc_54_1);
+                            acc_54_2 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 1568]), acc_54_2);
+                            acc_54_3 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 1584]), acc_54_3);
+                            acc_54_4 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 3136]), acc_54_4);
+                            acc_54_5 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 3152]), acc_54_5);
+                            acc_54_6 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 4704]), acc_54_6);
+                            acc_54_7 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 4720]), acc_54_7);
+                            acc_54_8 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 6272]), acc_54_8);
+                            acc_54_9 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 6288]), acc_54_9);
+                            acc_54_10 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 7840]), acc_54_10);
+                            acc_54_11 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 7856]), acc_54_11);
+                            acc_54_12 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 9408]), acc_54_12);
+                            acc_54_13 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 9424]), acc_54_13);
+                            acc_54_14 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 10976]), acc_54_14);
+                            acc_54_15 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
+                                    32*tx + 10992]), acc_54_15);
                         }
-                        for (ptrdiff_t i = 0; i < 3; i++) {
-                            __m512 acc_54_0 = t14;
-                            __m512 acc_54_1 = t15;
-                            __m512 acc_54_2 = t14;
-                            __m512 acc_54_3 = t15;
-                            __m512 acc_54_4 = t14;
-                            __m512 acc_54_5 = t15;
-                            for (ptrdiff_t k = 0; k < 7; k++) {
-                                const __m512 t16 = _mm512_loadu_ps(&rows[224*i + 32*k]);
-                                const __m512 t17 = _mm512_set1_ps(a[k]);
-                                acc_54_0 = _mm512_fmadd_ps(t17, t16, acc_54_0);
-                                const __m512 t18 = _mm512_loadu_ps(&rows[224*i + 32*k + 16]);
-                                acc_54_1 = _mm512_fmadd_ps(t17, t18, acc_54_1);
-                                const __m512 t19 = _mm512_set1_ps(a[k + 7]);
-                                acc_54_2 = _mm512_fmadd_ps(t19, t16, acc_54_2);
-                                acc_54_3 = _mm512_fmadd_ps(t19, t18, acc_54_3);
-                                const __m512 t20 = _mm512_set1_ps(a[k + 14]);
-                                acc_54_4 = _mm512_fmadd_ps(t20, t16, acc_54_4);
-                                acc_54_5 = _mm512_fmadd_ps(t20, t18, acc_54_5);
-                            }
-                            const __m512 v1 = acc_54_0;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx], _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                            const __m512 v1_1 = acc_54_1;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx + 11664], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                            const __m512 v1_2 = acc_54_2;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx + 16], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                            const __m512 v1_3 = acc_54_3;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx + 11680], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                            const __m512 v1_4 = acc_54_4;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx + 32], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                            const __m512 v1_5 = acc_54_5;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 3888*band + 1296*ty + 432*i +
-                                    48*tx + 11696], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+                        _mm512_storeu_ps(&rows[256*i], acc_54_0);
+                        _mm512_storeu_ps(&rows[256*i + 16], acc_54_1);
+                        _mm512_storeu_ps(&rows[256*i + 32], acc_54_2);
+                        _mm512_storeu_ps(&rows[256*i + 48], acc_54_3);
+                        _mm512_storeu_ps(&rows[256*i + 64], acc_54_4);
+                        _mm512_storeu_ps(&rows[256*i + 80], acc_54_5);
+                        _mm512_storeu_ps(&rows[256*i + 96], acc_54_6);
+                        _mm512_storeu_ps(&rows[256*i + 112], acc_54_7);
+                        _mm512_storeu_ps(&rows[256*i + 128], acc_54_8);
+                        _mm512_storeu_ps(&rows[256*i + 144], acc_54_9);
+                        _mm512_storeu_ps(&rows[256*i + 160], acc_54_10);
+                        _mm512_storeu_ps(&rows[256*i + 176], acc_54_11);
+                        _mm512_storeu_ps(&rows[256*i + 192], acc_54_12);
+                        _mm512_storeu_ps(&rows[256*i + 208], acc_54_13);
+                        _mm512_storeu_ps(&rows[256*i + 224], acc_54_14);
+                        _mm512_storeu_ps(&rows[256*i + 240], acc_54_15);
+                    }
+                    for (ptrdiff_t i = 0; i < 4; i++) {
+                        __m512 acc_65_0 = t30;
+                        __m512 acc_65_1 = t31;
+                        __m512 acc_65_2 = t30;
+                        __m512 acc_65_3 = t31;
+                        __m512 acc_65_4 = t30;
+                        __m512 acc_65_5 = t31;
+                        __m512 acc_65_6 = t30;
+                        __m512 acc_65_7 = t31;
+                        for (ptrdiff_t k = 0; k < 8; k++) {
+                            const __m512 t32 = _mm512_loadu_ps(&rows[256*i + 32*k]);
+                            const __m512 t33 = _mm512_set1_ps(a[k]);
+                            acc_65_0 = _mm512_fmadd_ps(t33, t32, acc_65_0);
+                            const __m512 t34 = _mm512_loadu_ps(&rows[256*i + 32*k + 16]);
+                            acc_65_1 = _mm512_fmadd_ps(t33, t34, acc_65_1);
+                            const __m512 t35 = _mm512_set1_ps(a[k + 8]);
+                            acc_65_2 = _mm512_fmadd_ps(t35, t32, acc_65_2);
+                            acc_65_3 = _mm512_fmadd_ps(t35, t34, acc_65_3);
+                            const __m512 t36 = _mm512_set1_ps(a[k + 16]);
+                            acc_65_4 = _mm512_fmadd_ps(t36, t32, acc_65_4);
+                            acc_65_5 = _mm512_fmadd_ps(t36, t34, acc_65_5);
+                            const __m512 t37 = _mm512_set1_ps(a[k + 24]);
+                            acc_65_6 = _mm512_fmadd_ps(t37, t32, acc_65_6);
+                            acc_65_7 = _mm512_fmadd_ps(t37, t34, acc_65_7);
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1 = acc_65_0;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1_1 = acc_65_1;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
+                                    11664], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1_2 = acc_65_2;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 16],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1_3 = acc_65_3;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
+                                    11680], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1_4 = acc_65_4;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 32],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+                        }
+                        if (4*ty + i < 27) {
+                            const __m512 v1_5 = acc_65_5;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
+                                    11696], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+                        }
+                        if (4*ty + i < 27 && 4*tx + 3 < 27) {
+                            const __m512 v1_6 = acc_65_6;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 48],
+                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+                        }
+                        if (4*ty + i < 27 && 4*tx + 3 < 27) {
+                            const __m512 v1_7 = acc_65_7;
+                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
+                                    11712], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
                         }
                     }
                 }
@@ -3296,19 +3433,19 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 3u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    norm1_avx512(exec, arena + 0, arena + 470976, arena + 398064);
-    if (n2c_step(exec, 3u, N2C_STEP_END, arena + 470976, 369024u))
+    norm1_avx512(exec, arena + 0, arena + 464928, arena + 392016);
+    if (n2c_step(exec, 3u, N2C_STEP_END, arena + 464928, 393216u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 4u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv2_avx512(arena + 470976,
+    conv2_avx512(arena + 464928,
         weights + 166064,
         arena + 0,
         weights + 166320,
         weights + 166352,
         weights + 166416,
         arena + 186624,
-        arena + 428640);
+        arena + 364576);
     if (n2c_step(exec, 4u, N2C_STEP_END, arena + 0, 746496u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 5u, N2C_STEP_BEGIN, NULL, 0))
@@ -3324,11 +3461,11 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
     if (n2c_step(exec, 7u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     conv3_avx512(arena + 0,
-        weights + 768528,
+        weights + 952848,
         arena + 452256,
-        weights + 768912,
-        weights + 768928,
-        weights + 768960,
+        weights + 953232,
+        weights + 953248,
+        weights + 953280,
         arena + 282256,
         arena + 73984);
     if (n2c_step(exec, 7u, N2C_STEP_END, arena + 452256, 443904u))
@@ -3336,11 +3473,11 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
     if (n2c_step(exec, 8u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     conv4_avx512(arena + 452256,
-        weights + 3226560,
+        weights + 3410880,
         arena + 0,
-        weights + 3226944,
-        weights + 3226960,
-        weights + 3226992,
+        weights + 3411264,
+        weights + 3411280,
+        weights + 3411312,
         arena + 322256,
         arena + 110976);
     if (n2c_step(exec, 8u, N2C_STEP_END, arena + 0, 443904u))
@@ -3348,11 +3485,11 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
     if (n2c_step(exec, 9u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     conv5_avx512(arena + 0,
-        weights + 5070192,
+        weights + 5254512,
         arena + 519968,
-        weights + 5070448,
-        weights + 5070464,
-        weights + 5070496,
+        weights + 5254768,
+        weights + 5254784,
+        weights + 5254816,
         arena + 389968,
         arena + 110976);
     if (n2c_step(exec, 9u, N2C_STEP_END, arena + 519968, 173056u))
@@ -3369,20 +3506,20 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 12u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc6_avx512(exec, arena + 554016, weights + 6299296, weights + 44048032, arena + 0);
+    fc6_avx512(exec, arena + 554016, weights + 6483616, weights + 44232352, arena + 0);
     if (n2c_step(exec, 12u, N2C_STEP_END, arena + 0, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 13u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    fc7_avx512(exec, arena + 0, weights + 44052128, weights + 60829344, arena + 559136);
+    fc7_avx512(exec, arena + 0, weights + 44236448, weights + 61013664, arena + 559136);
     if (n2c_step(exec, 13u, N2C_STEP_END, arena + 559136, 16384u))
         return N2C_CANCELLED;
     if (n2c_step(exec, 14u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
     logits_avx512(exec,
         arena + 559136,
-        weights + 60833440,
-        weights + 65027744,
+        weights + 61017760,
+        weights + 65212064,
         io->logits + item * ALEXNET_LOGITS_COUNT);
     if (n2c_step(exec, 14u, N2C_STEP_END, io->logits + item * ALEXNET_LOGITS_COUNT, 4000u))
         return N2C_CANCELLED;
@@ -3427,7 +3564,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0x6586ed01d32a4673));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xe67d27aba306bda0));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)
@@ -3458,7 +3595,7 @@ static const n2c_step_info info_steps[] = {
     {"conv1", "alexnet.yaml:31 conv1+relu1", 211120800.0, 664176.0},
     {"pool1", "alexnet.yaml:37 pool1", 629856.0, 0.0},
     {"norm1", "alexnet.yaml:38 norm1", 909792.0, 0.0},
-    {"conv2", "alexnet.yaml:31 conv2+relu2", 448084224.0, 2409752.0},
+    {"conv2", "alexnet.yaml:31 conv2+relu2", 448084224.0, 3147136.0},
     {"pool2", "alexnet.yaml:37 pool2", 389376.0, 0.0},
     {"norm2", "alexnet.yaml:38 norm2", 562432.0, 0.0},
     {"conv3", "alexnet.yaml:31 conv3+relu3", 299105664.0, 9832096.0},

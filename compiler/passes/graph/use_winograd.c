@@ -18,7 +18,7 @@
 
 #define LARGEST_TILE 4
 #define GAIN 1.2                       /* what the estimate must promise */
-#define THIRD_LEVEL 4                  /* by how much that cache is faster than memory */
+#define THIRD_LEVEL 6                  /* by how much that cache is faster than memory */
 
 static double larger(double a, double b)
 {
