@@ -122,6 +122,11 @@ N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
 }
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_load_bf16_avx512(const uint16_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_lane_avx512(__m512 v, int lane)
 {
     return _mm512_cvtss_f32(_mm512_permutexvar_ps(_mm512_set1_epi32(lane), v));

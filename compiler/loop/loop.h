@@ -24,7 +24,7 @@
 #define MAX_SOURCES 4    /* tensors of the weights file that a made weight is computed from */
 
 /* ---- types ------------------------------------------------------------------------------ */
-/* TYPE_BF16 is how a weight may be stored, the upper half of an f32; loads of it are of type f32. */
+/* TYPE_BF16 is how a weight may be stored, the upper half of an f32; loads of it are f32. */
 typedef enum { TYPE_F32, TYPE_F64, TYPE_I32, TYPE_BF16 } ScalarType;
 
 typedef struct Type {

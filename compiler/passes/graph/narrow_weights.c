@@ -1,5 +1,5 @@
-/* narrow-weights: with --precision=bf16w, linear layers keep their weights as bf16, the upper half of
- * an f32, rounded to the nearest, to even on a tie: half the bytes to read.
+/* narrow-weights: with --precision=bf16w, linear layers keep their weights as bf16, the upper half
+ * of an f32, rounded to the nearest, to even on a tie: half the bytes to read.
  *
  *   linear(x) -> y    =>    linear{store: bf16}(x) -> y
  *
