@@ -228,7 +228,7 @@ static void add_argument(const EmitFile *f, Str *out, const Buffer *b, const Val
 static void add_call(const EmitFile *f, Str *out, const Step *s, int row)
 {
     Str args = str_new(f->cx->temp), lines = str_new(f->cx->temp);
-    bool parallel = emit_is_parallel(step_kernel(s, row));
+    bool parallel = emit_tasks_of(f->cx->temp, step_kernel(s, row)) != NULL;
     for (int i = 0; i < s->kernel->n_buffers; i++) {
         str_add(&args, i ? ", " : parallel ? "exec, " : "");
         str_add(&lines, i ? ",\n        " : parallel ? "exec,\n        " : "");
