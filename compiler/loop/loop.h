@@ -362,6 +362,12 @@ Kernel *kernel_parse(Cx *cx, const char *file, const char *text);
 Module *module_parse(Cx *cx, const char *file, const char *text);
 uint64_t kernel_hash(const Kernel *k);            /* of its text */
 
+/* One operation on values of a type, held in double (loop_value.c): ops as in Expr. */
+double value_round(ScalarType t, double v);
+double value_bin(ScalarType t, int op, double x, double y);
+double value_un(ScalarType t, int op, int k, double x);
+double value_fma(ScalarType t, double x, double y, double z);
+bool value_compare(int op, double x, double y);
 /* Run a kernel; data[i] holds kernel->buffer[i] in its physical layout (its scalar type). Checks
  * each access; f32 arithmetic is done in float, fma as fmaf. Reports; false on a violation. */
 bool kernel_interpret(Cx *cx, const Kernel *k, void *const *data);

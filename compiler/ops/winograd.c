@@ -174,9 +174,9 @@ static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
     const int64_t side = w->stride * w->r, extent[] = {w->channels, side, side};
     Buffer *taps = kernel_scratch(k, "taps", TYPE_F64, 3, extent);
     for (int copy = side > w->taps ? 0 : 1; copy < 2; copy++) {
-        Index c = nest_loop(b, "c", w->channels);
         Index ky = nest_loop(b, "ky", copy ? w->taps : side);
         Index kx = nest_loop(b, "kx", copy ? w->taps : side);
+        Index c = nest_loop(b, "c", w->channels);
         const Expr *tap = nest_load(w->nx, k->buffer[0], (Index[]){oc, c, ky, kx});
         build_store(b, taps, (Index[]){c, ky, kx},
                     copy ? expr_cast(w->arena, TYPE_F64, tap)
@@ -186,7 +186,8 @@ static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
     return taps;
 }
 
-/* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. */
+/* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. Channels are the
+ * innermost loops: the interpreter, which runs this, likes them long. */
 static void make_weights(Winograd *w)
 {
     static const int weight = 0;
@@ -200,15 +201,15 @@ static void make_weights(Winograd *w)
     Index oc = nest_loop(&b, "oc", out);
     Buffer *taps = make_taps(w, &b, k, oc);
     for (int64_t i = 0; i < w->alpha; i++) {
-        Index c = nest_loop(&b, "c", w->channels), dy = nest_loop(&b, "dy", w->stride);
-        Index kx = nest_loop(&b, "kx", w->stride * w->r);
+        Index dy = nest_loop(&b, "dy", w->stride), kx = nest_loop(&b, "kx", w->stride * w->r);
+        Index c = nest_loop(&b, "c", w->channels);
         build_store(&b, half, (Index[]){index_const(i), c, dy, kx},
                     combine(w, i, taps, (Index[]){c, dy, kx}, 1));
         build_end(&b, 3);
     }
     for (int64_t j = 0; j < w->alpha; j++) {
-        Index i = nest_loop(&b, "i", w->alpha), c = nest_loop(&b, "c", w->channels);
-        Index dy = nest_loop(&b, "dy", w->stride), dx = nest_loop(&b, "dx", w->stride);
+        Index i = nest_loop(&b, "i", w->alpha), dy = nest_loop(&b, "dy", w->stride);
+        Index dx = nest_loop(&b, "dx", w->stride), c = nest_loop(&b, "c", w->channels);
         Index p = index_offset(index_scale(w->arena, i, w->alpha), j);
         const Expr *e = combine(w, j, half, (Index[]){i, c, dy, dx}, 3);
         build_store(&b, k->buffer[1], (Index[]){p, oc, spread_channel(w, c, dy, dx)},
