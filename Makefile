@@ -4,7 +4,9 @@
 # make check-full the exact-integer grid once more, every shape on every row: half an hour
 # make check-asan the quick tests under AddressSanitizer and UBSan
 # make bench      each layer beside the machine's own limits
-# make bench-peers  the whole network beside ONNX Runtime
+# make bench-peers  whole networks beside every rival that can be installed (PEERS= MODELS= THREADS=
+#                   BATCHES= ROUNDS= OURS=)
+# make bench-publish  charts and tables of the last bench-peers and bench into README and bench/
 # make bench-convolutions  sixty random shapes beside the multiply-add loop
 # make generated  the sample output in generated/ once more
 # make clean      removes what the above made (also out/)
@@ -14,7 +16,7 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-full check-asan bench bench-peers \
+.PHONY: all build demo check check-full check-asan bench bench-peers bench-publish \
         bench-convolutions fixtures generated clean
 
 all: build
@@ -56,7 +58,11 @@ bench-convolutions: build
 bench-peers: build
 	@bash tools/deps.sh bench
 	@cmake --build build --target fma_loop stream
-	@python3 bench/peers.py
+	@python3 bench/peers.py $(foreach o,PEERS MODELS THREADS BATCHES ROUNDS OURS,\
+		$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z)=$($(o))))
+
+bench-publish:
+	@python3 bench/publish.py
 
 fixtures: build
 	@bash tools/deps.sh fixtures

@@ -47,6 +47,12 @@ def program(name, base, compiler, flags=("-O2",)):
     return target
 
 
+def compiler_versions(compilers):
+    """ "gcc 12.2.0, clang 14.0.6" """
+    return ", ".join(f"{c} " + subprocess.run([c, "-dumpversion"], capture_output=True,
+                                              text=True).stdout.strip() for c in compilers)
+
+
 def yardsticks():
     """The machine's own multiply-add loop and read bandwidth, as turns.Program commands."""
     for target in ("fma_loop", "stream"):
