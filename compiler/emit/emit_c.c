@@ -76,7 +76,7 @@ static void emit_call(EmitC *e, const EmitTask *t)
 {
     for (int i = 0; i < t->n; i++)
         emit_line(e, arena_printf(e->a, "args.at[%d] = %s;", i,
-                                  c_name_of(e->a, e->taken, t->at[i], t->at[i]->name)));
+                                  emit_name(e, t->at[i], t->at[i]->name)));
     emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
                               t->loop->var->extent, emit_c_function(e->a, e->kernel, e->row),
                               t->number));
@@ -130,10 +130,8 @@ static void emit_assign(EmitC *e, const Stmt *s)
     const char *value = emit_expr(e, s->expr);
     emit_before(e);
     if (s->kind == STMT_SET) {
-        const char *name = c_name_of(e->a, e->taken, s->name, s->name->name);
-        if (!name)
-            emit_fail(e, "name %s is set outside its body", s->name->name);
-        emit_line(e, arena_printf(e->a, "%s = %s;", name ? name : "?", value));
+        const char *name = emit_name(e, s->name, s->name->name);
+        emit_line(e, arena_printf(e->a, "%s = %s;", name, value));
         return;
     }
     const char *name = c_name_take(e->a, e->taken, s->name, s->name->name);
@@ -253,7 +251,7 @@ static void emit_head(EmitC *e, const char *name)
     str_printf(&s, "void %s(%s", name, e->task ? "const n2c_exec *exec, " : "");
     for (int i = 0; i < k->n_buffers; i++)
         str_printf(&s, "%s%s%s", i ? ", " : "", pointer_to(e, k->buffer[i], "restrict "),
-                   c_name_of(e->a, e->taken, k->buffer[i], k->buffer[i]->name));
+                   emit_name(e, k->buffer[i], k->buffer[i]->name));
     str_add(&s, ")");
     emit_line(e, s.data);
 }
@@ -265,7 +263,7 @@ static void emit_args(EmitC *e, const char *name)
     for (int i = 0; i < e->kernel->n_buffers; i++) {
         const Buffer *b = e->kernel->buffer[i];
         str_printf(e->out, "    %s%s;\n", pointer_to(e, b, ""),
-                   c_name_of(e->a, e->taken, b, b->name));
+                   emit_name(e, b, b->name));
     }
     if (at)
         str_printf(e->out, "    ptrdiff_t at[%d];\n", at);
@@ -284,7 +282,7 @@ static void emit_task(EmitC *e, const char *name, const EmitTask *t)
                               "ctx;", name, name));
     for (int i = 0; i < e->kernel->n_buffers; i++) {
         const Buffer *b = e->kernel->buffer[i];
-        const char *field = c_name_of(e->a, e->taken, b, b->name);
+        const char *field = emit_name(e, b, b->name);
         if (body_uses(loop->body, b))
             emit_line(e, arena_printf(e->a, "%s%s = args->%s;",
                                       pointer_to(e, b, "restrict const "), field, field));
@@ -340,7 +338,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         Str list = str_new(e.a);
         for (int i = 0; i < k->n_buffers; i++)
             str_printf(&list, "%s%s", i ? ", " : "",
-                       c_name_of(e.a, e.taken, k->buffer[i], k->buffer[i]->name));
+                       emit_name(&e, k->buffer[i], k->buffer[i]->name));
         emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s%s};", name, list.data,
                                    most_at(e.task) ? ", {0}" : ""));
     }

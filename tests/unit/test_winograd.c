@@ -1,5 +1,5 @@
-/* Winograd's convolutions: the matrices of every F(m, r), and the whole nest by the interpreter, bit
- * by bit equal to the oracle. Weights are multiples of what the matrix G divides by, and both they
+/* Winograd's convolutions: the matrices of every F(m, r), and the whole nest by the interpreter,
+ * bit by bit equal to the oracle. Weights are multiples of what the matrix G divides by, and both they
  * and the inputs are sparse, so that every intermediate value is a float.
  */
 #include <stdarg.h>
@@ -60,9 +60,10 @@ static double *oracle(const Run *r)
 {
     const Node *n = r->node;
     Window w = node_window(n);
-    const RefWindow p = {BATCH, (int)w.in[0], (int)w.in[1], (int)w.kernel[0], (int)w.kernel[1],
-                         (int)w.stride[0], (int)w.stride[1], 1, 1, (int)w.pad[0], (int)w.pad[1],
-                         (int)w.pad[2], (int)w.pad[3]};
+    const RefWindow p = {.n = BATCH, .ih = (int)w.in[0], .iw = (int)w.in[1],
+                         .kh = (int)w.kernel[0], .kw = (int)w.kernel[1], .sh = (int)w.stride[0],
+                         .sw = (int)w.stride[1], .dh = 1, .dw = 1, .top = (int)w.pad[0],
+                         .left = (int)w.pad[1], .bottom = (int)w.pad[2], .right = (int)w.pad[3]};
     double *y = NEW_ARRAY(r->cx->perm, double, shape_elements(&n->out->shape));
     ref_conv(&p, (int)n->in[0]->shape.dim[1], (int)n->out->shape.dim[1],
              (int)node_int(n, "groups"),
@@ -285,9 +286,11 @@ static void test_refused(void **state)
     static const char *const shape[][3] = {
         {"N,16,8,8", "out=16 kernel=3", ""}, {"N,16,8,8", "out=16 kernel=3", "winograd"},
         {"N,16,8,8", "out=16 kernel=3", "winograd "}, {"N,16,8,8", "out=16 kernel=3", "winograd 1"},
-        {"N,16,8,8", "out=16 kernel=3", "winograd 0"}, {"N,16,8,8", "out=16 kernel=3", "winograd -2"},
+        {"N,16,8,8", "out=16 kernel=3", "winograd 0"},
+        {"N,16,8,8", "out=16 kernel=3", "winograd -2"},
         {"N,16,8,8", "out=16 kernel=3", "winograd 7"}, {"N,16,8,8", "out=16 kernel=7", "winograd 3"},
-        {"N,16,8,8", "out=16 kernel=3", "winograd 4 "}, {"N,16,8,8", "out=16 kernel=3", "winograd 4x"},
+        {"N,16,8,8", "out=16 kernel=3", "winograd 4 "},
+        {"N,16,8,8", "out=16 kernel=3", "winograd 4x"},
         {"N,16,8,8", "out=16 kernel=3", "winograd 40000"},
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows"},
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 0"},
