@@ -1,6 +1,6 @@
 /* Winograd's convolutions: the matrices of every F(m, r), and the whole nest by the interpreter,
- * bit by bit equal to the oracle. Weights are multiples of what the matrix G divides by, and both they
- * and the inputs are sparse, so that every intermediate value is a float.
+ * bit by bit equal to the oracle. Weights are multiples of what the matrix G divides by, and both
+ * they and the inputs are sparse, so that every intermediate value is a float.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -298,7 +298,8 @@ static void test_refused(void **state)
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 6"},
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 3 "},
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 00003"},
-        {"N,16,8,8", "out=8 kernel=3", "winograd 2"}, {"N,17,8,8", "out=16 kernel=3", "winograd 2"},
+        {"N,16,8,8", "out=8 kernel=3", "winograd 2"},
+        {"N,17,8,8", "out=16 kernel=3", "winograd 2"},
         {"N,16,8,8", "out=40 kernel=3", "winograd 2"},
         {"N,32,8,8", "out=16 kernel=3 groups=2", "winograd 2"},
         {"N,16,8,8", "out=32 kernel=3 groups=2", "winograd 2"},
