@@ -76,7 +76,7 @@ static void emit_call(EmitC *e, const EmitTask *t)
 {
     for (int i = 0; i < t->n; i++)
         emit_line(e, arena_printf(e->a, "args.at[%d] = %s;", i,
-                                  c_name_of(e->a, e->taken, t->at[i], t->at[i]->name)));
+                                  emit_name(e, t->at[i], t->at[i]->name)));
     emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
                               t->loop->var->extent, emit_c_function(e->a, e->kernel, e->row),
                               t->number));

@@ -166,8 +166,9 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     }
     diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'%s", n->op->name,
                n->algo, n->op->nest_by ? " for these attributes and channels" : "");
-    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for kernels of "
-              "stride 1 over whole blocks of 16 channels, 'winograd 4'" : "write 'direct'");
+    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for square "
+              "kernels without dilation over whole blocks of 16 channels, 'winograd 4', or "
+              "'winograd 4 rows 2' if that divides the rows of tiles" : "write 'direct'");
     return false;
 }
 

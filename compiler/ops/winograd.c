@@ -13,8 +13,8 @@
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
  * and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 3). The points are few
  * small powers of two, which keep the error small (Barabasz and others, Error Analysis and
- * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in
- * double.
+ * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, and so is G but for a
+ * division of each row, which is done last, in double.
  *
  * contract: the nests stand in frames: band by band of tile rows, all tiles of x become v; then,
  * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN
@@ -31,6 +31,7 @@ static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, -0.5, 2};
 
 typedef struct Tables {
     double a[MAX_ALPHA][MAX_ALPHA], b[MAX_ALPHA][MAX_ALPHA], g[MAX_ALPHA][MAX_ALPHA];
+    double divisor[MAX_ALPHA];         /* of the rows of g */
 } Tables;
 
 /* Coefficients of the product of (x - point), over all n points but one. */
@@ -62,17 +63,18 @@ static void tables_make(int m, int r, Tables *t)
     *t = (Tables){0};
     for (int j = 0; j < n; j++) {
         product_of_roots(n, j, t->b[j]);
-        double power = 1, scale = value_at(t->b[j], POINT[j]);
+        double power = 1;
+        t->divisor[j] = value_at(t->b[j], POINT[j]);
         for (int k = 0; k < m || k < r; k++, power *= POINT[j]) {
             if (k < m)
                 t->a[k][j] = power;
             if (k < r)
-                t->g[j][k] = power / scale;
+                t->g[j][k] = power;
         }
     }
     product_of_roots(n, -1, t->b[n]);
     t->a[m - 1][n] = 1;
-    t->g[n][r - 1] = 1;
+    t->g[n][r - 1] = t->divisor[n] = 1;
 }
 
 static bool word_read(const char **text, const char *word)
@@ -145,7 +147,8 @@ static Buffer *make_table(Winograd *w, const char *name, int64_t rows,
     return made->buffer;
 }
 
-/* g[at][0] * x[.., first] + g[at][1] * x[.., first + stride] + ..., along dimension `dim`. */
+/* (g[at][0] * x[.., first] + g[at][1] * x[.., first + stride] + ...) / divisor[at], along dimension
+ * `dim`. */
 static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *index, int dim)
 {
     const Expr *sum = NULL;
@@ -158,7 +161,8 @@ static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *inde
         const Expr *e = nest_load(w->nx, x, index);
         sum = sum ? expr_fma(w->arena, c, e, sum) : expr_bin(w->arena, BIN_MUL, c, e);
     }
-    return sum;
+    const double divisor = w->table.divisor[at];
+    return expr_bin(w->arena, BIN_DIV, sum, expr_const(w->arena, (Type){TYPE_F64, 1}, divisor));
 }
 
 /* c * s * s + dy * s + dx */
