@@ -393,7 +393,7 @@ static int64_t access_place(Interp *in, const Address *x)
     return place;
 }
 
-static double element(const Address *x, int64_t at)
+static inline double element(const Address *x, int64_t at)
 {
     switch (x->buffer->type) {
     case TYPE_F32: return (double)((const float *)x->data)[at];
