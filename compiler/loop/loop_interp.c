@@ -2,8 +2,8 @@
  *
  * example: y[i] = fma(x[i + 1], w[0], y[i]) becomes a tree whose accesses hold a pointer to the
  * place i + 1 in x; the loop i moves all places that depend on i by their coefficient in each turn.
- * A loop of one store, whose turns do not depend on each other, is a row: its expression is computed
- * node by node for many turns at once, with the same results.
+ * A loop of one store, whose turns do not depend on each other, is a row: its expression is
+ * computed node by node for many turns at once, with the same results.
  *
  * contract: the kernel has passed loop_verify, bounds apart: an access out of bounds ends the run
  * with E0931. f32 arithmetic is that of float, EXPR_FMA rounds once, lanes are computed before any
