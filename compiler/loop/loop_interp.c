@@ -320,7 +320,7 @@ static double widen_bf16(uint16_t upper)
     return (double)value;
 }
 
-static double element(const Address *x, int64_t at)
+static inline double element(const Address *x, int64_t at)
 {
     switch (x->buffer->type) {
     case TYPE_F32: return (double)((const float *)x->data)[at];
