@@ -89,8 +89,8 @@ def load(model, weights):
         layer = Layer(op, name, inputs, shape, attr)
         take_parameters(layer, path, tensors)
         layers.append(layer)
-    net = Network(root["name"], {name: entry["shape"][1:] for name, entry in root["inputs"].items()},
-                  root["outputs"], layers)
+    inputs = {name: entry["shape"][1:] for name, entry in root["inputs"].items()}
+    net = Network(root["name"], inputs, root["outputs"], layers)
     drop_unused(net)
     return net
 
