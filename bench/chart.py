@@ -244,7 +244,8 @@ def main():
             read[name] = json.loads(path.read_text())
         elif not options.trial:
             sys.exit(f"chart.py: {path} is missing: make bench-peers bench bench-ablate")
-    rounds = [read["layers"]["rounds"], *(case["rounds"] for case in read["peers"]["cases"])]
+    rounds = [case["rounds"] for case in read["peers"]["cases"]]
+    rounds += [read[name]["rounds"] for name in ("layers", "ablate") if name in read]
     if min(rounds) < LEAST_ROUNDS and not options.trial:
         sys.exit(f"chart.py: {min(rounds)} rounds are no result: at least {LEAST_ROUNDS}")
     compiler = next(iter(read["layers"]["cc"]))
