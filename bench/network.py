@@ -37,6 +37,8 @@ class Layer:
 
     def pair(self, name):
         """kernel, stride, dilation: two numbers; pad: top, left, bottom, right."""
+        if name == "stride" and name not in self.attr:
+            name = "kernel"                      # of pooling, if the model has none
         return [int(n) for n in self.attr[name]]
 
 
