@@ -6,7 +6,8 @@
 # make bench      each layer beside the machine's own limits
 # make bench-peers  whole networks beside every rival that can be installed (PEERS= MODELS= THREADS=
 #                   BATCHES= ROUNDS= OURS=)
-# make bench-publish  charts and tables of the last bench-peers and bench into README and bench/
+# make bench-ablate   what each optional pass brings
+# make bench-publish  pictures in docs/figures, tables in README.md and bench/README.md from these
 # make bench-convolutions  sixty random shapes beside the multiply-add loop
 # make generated  the sample output in generated/ once more
 # make clean      removes what the above made (also out/)
@@ -61,8 +62,11 @@ bench-peers: build
 	@python3 bench/peers.py $(foreach o,PEERS MODELS THREADS BATCHES ROUNDS OURS,\
 		$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z)=$($(o))))
 
+bench-ablate: build
+	@python3 bench/ablate.py
+
 bench-publish:
-	@python3 bench/publish.py
+	@python3 bench/chart.py
 
 fixtures: build
 	@bash tools/deps.sh fixtures

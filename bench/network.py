@@ -37,6 +37,8 @@ class Layer:
 
     def pair(self, name):
         """kernel, stride, dilation: two numbers; pad: top, left, bottom, right."""
+        if name == "stride" and name not in self.attr:
+            name = "kernel"                      # of pooling, if the model has none
         return [int(n) for n in self.attr[name]]
 
 
@@ -89,8 +91,8 @@ def load(model, weights):
         layer = Layer(op, name, inputs, shape, attr)
         take_parameters(layer, path, tensors)
         layers.append(layer)
-    net = Network(root["name"], {name: entry["shape"][1:] for name, entry in root["inputs"].items()},
-                  root["outputs"], layers)
+    inputs = {name: entry["shape"][1:] for name, entry in root["inputs"].items()}
+    net = Network(root["name"], inputs, root["outputs"], layers)
     drop_unused(net)
     return net
 

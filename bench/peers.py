@@ -155,8 +155,8 @@ def markdown_case(case):
     ordered = sorted(case["programs"].items(), key=lambda item: item[1]["min"])
     lines += [table_row(name, program) for name, program in ordered]
     trial = "" if case["rounds"] >= LEAST_ROUNDS else " (a trial, no result)"
-    lines += ["", f"{case['rounds']} rounds{trial}; best f32 rival: {case['best']}. In the same run: FMA "
-                  f"loop {case['fma_gflops']['median']:.0f} GFLOP/s, one stream read "
+    lines += ["", f"{case['rounds']} rounds{trial}; best f32 rival: {case['best']}. In the same "
+                  f"run: FMA loop {case['fma_gflops']['median']:.0f} GFLOP/s, one stream read "
                   f"{case['read_gbs']['median']:.1f} GB/s (medians)."]
     if case["zeros"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in case["zeros"].items())

@@ -5,7 +5,8 @@
  *
  * contract: one run warms up and is not counted. Kernels are timed in runs of their own, by the
  * hook that generated code calls before and after each, so that the whole is not disturbed; a
- * kernel's time is its median. GB/s counts each argument of a kernel once.
+ * kernel's time is its median. GFLOP/s count the operations of the definition, whatever the
+ * algorithm; GB/s count each argument of a kernel once.
  */
 #include "driver/driver.h"
 
@@ -148,6 +149,8 @@ static void print_json(const Bench *b, const Options *o)
         json_quote(&s, step->kernel->name);
         str_add(&s, ", \"origin\": ");
         json_quote(&s, step->kernel->origin ? step->kernel->origin : "");
+        str_add(&s, ", \"algorithm\": ");
+        json_quote(&s, step->kernel->algo ? step->kernel->algo : "direct");
         str_printf(&s, ", \"median_ms\": %s, \"min_ms\": %s, \"flops\": %lld, \"gflops\": %s"
                        ", \"gbytes_per_s\": %s}", figure_fixed(a, f.ms, 6),
                    figure_fixed(a, b->step[i][0], 6), (long long)step->kernel->flops,
