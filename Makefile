@@ -17,8 +17,8 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-full check-asan bench bench-peers bench-publish \
-        bench-convolutions fixtures generated clean
+.PHONY: all build demo check check-full check-asan bench bench-peers bench-ablate \
+        bench-publish bench-convolutions fixtures generated clean
 
 all: build
 

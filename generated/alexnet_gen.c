@@ -3,7 +3,7 @@
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
  * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
- * Model hash: 2a5f4664a8616a9b
+ * Model hash: bb7e5c10496ae309
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -3749,7 +3749,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0x2a5f4664a8616a9b));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xbb7e5c10496ae309));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)
