@@ -342,6 +342,11 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s%s};", name, list.data,
                                    most_at(e.task) ? ", {0}" : ""));
     }
+    /* a buffer of another row's kernel for this step */
+    for (int i = 0; i < k->n_buffers && !e.task; i++)
+        if (!body_uses(k->body, k->buffer[i]))
+            emit_line(&e, arena_printf(e.a, "(void)%s;", c_name_of(e.a, e.taken, k->buffer[i],
+                                                                   k->buffer[i]->name)));
     emit_body(&e, k->body);
     str_add(out, "}\n");
     return !e.failed;

@@ -263,14 +263,18 @@ static void check_float_environment(const float *x, const float *want)
     free(y);
 }
 
+/* From the page tables: the counters of statm lag behind with threads. */
 static size_t resident_bytes(void)
 {
-    size_t total = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%zu %zu", &total, &resident) != 2)
+    size_t kilobytes = 0;
+    char line[256];
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    while (f && fgets(line, sizeof line, f) && sscanf(line, "Rss: %zu", &kilobytes) != 1)
+        continue;
+    if (!f || !kilobytes)
         exit(5);
     fclose(f);
-    return resident * PAGE;
+    return kilobytes * 1024;
 }
 
 static int entries(const char *folder)
@@ -284,13 +288,17 @@ static int entries(const char *folder)
     return n;
 }
 
-/* Once to warm up, then the same again. */
+/* Once to warm up, then again: what leaks grows each time. */
 static void check_flat(const float *x, const float *want, int runs, const n2c_exec *exec)
 {
+    int rounds = 0, grows = 1;
     check_threads(x, want, runs / 10, exec);
-    size_t before = resident_bytes();
-    check_threads(x, want, runs, exec);
-    expect(resident_bytes() <= before + SLACK, "memory does not grow from run to run");
+    while (grows && rounds++ < 3) {
+        size_t before = resident_bytes();
+        check_threads(x, want, runs, exec);
+        grows = resident_bytes() > before + SLACK;
+    }
+    expect(!grows, "memory does not grow from run to run");
 }
 
 static void check_pool_cycles(const float *x, const float *want, int cycles)
