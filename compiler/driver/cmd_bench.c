@@ -5,7 +5,8 @@
  *
  * contract: one run warms up and is not counted. Kernels are timed in runs of their own, by the
  * hook that generated code calls before and after each, so that the whole is not disturbed; a
- * kernel's time is its median. GB/s counts each argument of a kernel once.
+ * kernel's time is its median. GB/s counts each argument of a kernel once. Without --input, one
+ * call has as many items as the largest of --batch.
  */
 #include "driver/driver.h"
 
@@ -180,8 +181,9 @@ int cmd_bench(Cx *cx, const Options *o)
     Bench b = {.cx = cx, .runs = (int)(runs < 1 ? 1 : runs > 1000000 ? 1000000 : runs)};
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
-    b.module = p.module;
+    b.batch = p.sized[0]->batch;
     b.io = tensors_make(cx, o, p.graph, &b.batch);
+    b.module = pipeline_sized(&p, b.batch);
     b.session = b.io ? session_open(&p, w, o) : NULL;
     weights_close(w);
     if (!b.session)

@@ -7,9 +7,10 @@
 #include "loop/loop.h"
 #include "target/target.h"
 
-/* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`. */
-bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
-const char *emit_c_function(Arena *a, const Kernel *k, const Row *row);     /* its name */
+/* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`; of a module for
+ * several items `KERNEL_ROW_nBATCH`, so that kernels for one item may have any name. */
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row, int64_t batch);
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row, int64_t batch);
 bool emit_is_parallel(const Kernel *k);     /* its first parameter is const n2c_exec *exec */
 /* What a C file with kernels alone begins with: pragmas, headers, the row's helpers. */
 void emit_c_prelude(Str *out, const Row *row, ScalarType type);
@@ -36,6 +37,8 @@ typedef struct EmitOptions {
     int n_rows;
     WeightsAs weights_as;
     const EmitTest *test;          /* NULL: none */
+    Module *const *sized;          /* the network for each batch, the largest first: the module */
+    int n_sized;                   /* and others, over the same weights. 0: the module alone */
 } EmitOptions;
 
 bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out);
@@ -88,17 +91,19 @@ typedef struct EmitPublic {        /* a network input or output in the generated
 
 typedef struct EmitFile {          /* what the writers of .c, .h and .json share */
     Cx *cx;
-    const Module *m;
+    const Module *m;               /* for the first batch: what all batches have in common */
+    const Module **sized;          /* one a batch, the largest first */
+    int n_sized;
     const EmitOptions *o;
     const char *name, *upper;      /* prefixes of functions and macros */
     EmitPublic *io;                /* inputs, then outputs */
     int n_io;
     uint64_t model_hash;
-    int64_t weights_bytes, stack_bytes;
+    int64_t weights_bytes, arena_bytes, stack_bytes;
 } EmitFile;
 
 /* Adds text with $n prefix, $N upper-case prefix, $F base name of files, $V version, $C command,
- * $R rows. */
+ * $R rows, $B batches. */
 void emit_text(const EmitFile *f, Str *out, const char *text);
 const char *emit_kind(const Value *v);                     /* "input" "weight" ... */
 const char *emit_io_type(const EmitFile *f, const Value *v);
@@ -117,6 +122,7 @@ typedef struct EmitC {             /* one kernel being printed */
     Str *out;
     const Kernel *kernel;
     const Row *row;
+    int64_t batch;
     Map *taken;
     Str before;                    /* declarations an expression needs before its statement */
     int indent;

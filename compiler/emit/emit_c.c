@@ -79,7 +79,8 @@ static void emit_for(EmitC *e, const Stmt *s)
 {
     if (is_task(s) && e->tasks >= 0 && e->indent == 1) {
         emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
-                                  s->var->extent, emit_c_function(e->a, e->kernel, e->row),
+                                  s->var->extent,
+                                  emit_c_function(e->a, e->kernel, e->row, e->batch),
                                   ++e->tasks));
         return;
     }
@@ -214,10 +215,10 @@ static void emit_comment(EmitC *e)
 }
 
 /* "conv1", and "conv1.avx2" where a module has that kernel for several rows: conv1_avx2 */
-const char *emit_c_function(Arena *a, const Kernel *k, const Row *row)
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row, int64_t batch)
 {
-    size_t n = strcspn(k->name, ".");
-    return arena_printf(a, "%.*s_%s", (int)n, k->name, row->name);
+    const char *one = arena_printf(a, "%.*s_%s", (int)strcspn(k->name, "."), k->name, row->name);
+    return batch > 1 ? arena_printf(a, "%s_n%" PRId64, one, batch) : one;
 }
 
 bool emit_is_parallel(const Kernel *k)
@@ -302,9 +303,9 @@ static void emit_tasks(EmitC *e, const char *name)
     e->tasks = 0;
 }
 
-bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row, int64_t batch)
 {
-    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row};
+    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row, .batch = batch};
     e.taken = map_new(e.a);
     e.before = str_new(e.a);
     if (!k->physical)
@@ -313,7 +314,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         emit_fail(&e, "its name is no C identifier");
     if (e.failed)
         return false;
-    const char *name = emit_c_function(e.a, k, row);
+    const char *name = emit_c_function(e.a, k, row, batch);
     emit_comment(&e);
     emit_tasks(&e, name);
     e.indent = 0;

@@ -26,6 +26,10 @@ void emit_text(const EmitFile *f, Str *out, const char *text)
         case 'F': str_add(out, f->o->base_name); break;
         case 'V': str_add(out, f->o->version); break;
         case 'C': str_add(out, f->o->command); break;
+        case 'B':
+            for (int i = 0; i < f->n_sized; i++)
+                str_printf(out, "%s%" PRId64, i ? ", " : "", f->sized[i]->batch);
+            break;
         case 'R':
             for (int i = 0; i < f->o->n_rows; i++)
                 str_printf(out, "%s%s", i ? ", " : "", f->o->row[i]->name);
@@ -87,7 +91,7 @@ static void add_local_bytes(void *user, Stmt *s)
         *(int64_t *)user += buffer_bytes(s->buffer) + 64;
 }
 
-static int64_t stack_bytes(const Module *m)
+static int64_t local_bytes(const Module *m)
 {
     int64_t most = 0;
     for (int i = 0; i < m->n_steps; i++)
@@ -96,28 +100,39 @@ static int64_t stack_bytes(const Module *m)
             body_visit(step_kernel(&m->step[i], row)->body, add_local_bytes, &bytes);
             most = bytes > most ? bytes : most;
         }
-    return most + FRAME_BYTES;
+    return most;
 }
 
-/* Ties .c and .n2w together: everything that decides how weights are packed and read. */
-static uint64_t model_hash(Cx *cx, const Module *m, const EmitOptions *o)
+/* The memory that the most demanding batch needs; and a hash that ties .c and .n2w together, over
+ * everything that decides how weights are packed and read. */
+static void file_measure(EmitFile *f)
 {
-    const char *text = module_text(cx->temp, m);
-    uint64_t h = hash_bytes(HASH_SEED, text, strlen(text));
-    return hash_bytes(h, o->command, strlen(o->command) + 1);
+    f->model_hash = HASH_SEED;
+    for (int i = 0; i < f->n_sized; i++) {
+        const Module *m = f->sized[i];
+        const char *text = module_text(f->cx->temp, m);
+        int64_t local = local_bytes(m) + FRAME_BYTES;
+        f->stack_bytes = local > f->stack_bytes ? local : f->stack_bytes;
+        f->arena_bytes = m->arena_bytes > f->arena_bytes ? m->arena_bytes : f->arena_bytes;
+        f->model_hash = hash_bytes(f->model_hash, text, strlen(text));
+    }
+    f->model_hash = hash_bytes(f->model_hash, f->o->command, strlen(f->o->command) + 1);
 }
 
 static EmitFile file_make(Cx *cx, const Module *m, const EmitOptions *o)
 {
     EmitFile f = {.cx = cx, .m = m, .o = o, .name = c_identifier(cx->temp, m->name)};
+    f.n_sized = o->n_sized ? o->n_sized : 1;
+    f.sized = NEW_ARRAY(cx->temp, const Module *, f.n_sized);
+    for (int i = 0; i < f.n_sized; i++)
+        f.sized[i] = o->n_sized ? o->sized[i] : m;
     f.upper = c_upper(cx->temp, f.name);
     f.io = NEW_ARRAY(cx->temp, EmitPublic, m->n_values + 1);
     Map *fields = map_new(cx->temp), *macros = map_new(cx->temp);
     add_public(&f, VALUE_INPUT, fields, macros);
     add_public(&f, VALUE_OUTPUT, fields, macros);
-    f.model_hash = model_hash(cx, m, o);
     f.weights_bytes = blob_body_offset(m) + blob_body_bytes(m);
-    f.stack_bytes = stack_bytes(m);
+    file_measure(&f);
     return f;
 }
 
@@ -189,17 +204,17 @@ static void add_head(const EmitFile *f, Str *out)
         add_helpers(out, done, f->o->row[i]);
 }
 
-static bool add_kernels(const EmitFile *f, Str *out, int row)
+static bool add_kernels(const EmitFile *f, Str *out, const Module *m, int row)
 {
     Map *done = map_new(f->cx->temp);
     bool ok = true;
-    for (int i = 0; i < f->m->n_steps; i++) {
-        Kernel *k = step_kernel(&f->m->step[i], row);
+    for (int i = 0; i < m->n_steps; i++) {
+        Kernel *k = step_kernel(&m->step[i], row);
         if (map_get(done, k->name))
             continue;
         map_put(done, k->name, k);
         str_char(out, '\n');
-        ok &= emit_c_kernel(f->cx, out, k, f->o->row[row]);
+        ok &= emit_c_kernel(f->cx, out, k, f->o->row[row], m->batch);
     }
     return ok;
 }
@@ -208,7 +223,7 @@ static bool add_kernels(const EmitFile *f, Str *out, int row)
 static void add_argument(const EmitFile *f, Str *out, const Buffer *b, const Value *v)
 {
     for (int i = 0; i < f->n_io; i++) {
-        if (f->io[i].value == v) {
+        if (str_eq(f->io[i].value->name, v->name)) {
             emit_text(f, out, arena_printf(f->cx->temp, "io->%s + item * $N_%s_COUNT",
                                            f->io[i].field, f->io[i].macro));
             return;
@@ -225,7 +240,7 @@ static void add_argument(const EmitFile *f, Str *out, const Buffer *b, const Val
 }
 
 /* The call of a step on one line if it fits, else a line for each argument. */
-static void add_call(const EmitFile *f, Str *out, const Step *s, int row)
+static void add_call(const EmitFile *f, Str *out, const Module *m, const Step *s, int row)
 {
     Str args = str_new(f->cx->temp), lines = str_new(f->cx->temp);
     bool parallel = emit_is_parallel(step_kernel(s, row));
@@ -235,18 +250,18 @@ static void add_call(const EmitFile *f, Str *out, const Step *s, int row)
         add_argument(f, &args, s->kernel->buffer[i], s->arg[i]);
         add_argument(f, &lines, s->kernel->buffer[i], s->arg[i]);
     }
-    const char *name = emit_c_function(f->cx->temp, s->kernel, f->o->row[row]);
+    const char *name = emit_c_function(f->cx->temp, s->kernel, f->o->row[row], m->batch);
     bool fits = strlen(name) + args.len <= 92;
     str_printf(out, "    %s(%s);\n", name, fits ? args.data : lines.data);
 }
 
-static void add_step(const EmitFile *f, Str *out, int i, int row)
+static void add_step(const EmitFile *f, Str *out, const Module *m, int i, int row)
 {
-    const Step *s = &f->m->step[i];
+    const Step *s = &m->step[i];
     int output = step_output(s);
     str_printf(out, "    if (n2c_step(exec, %du, N2C_STEP_BEGIN, NULL, 0))\n"
                     "        return N2C_CANCELLED;\n", i);
-    add_call(f, out, s, row);
+    add_call(f, out, m, s, row);
     str_printf(out, "    if (n2c_step(exec, %du, N2C_STEP_END, ", i);
     if (output >= 0) {
         add_argument(f, out, s->kernel->buffer[output], s->arg[output]);
@@ -257,45 +272,77 @@ static void add_step(const EmitFile *f, Str *out, int i, int row)
     str_add(out, "))\n        return N2C_CANCELLED;\n");
 }
 
-static void add_steps(const EmitFile *f, Str *out, int row)
+/* "items_avx2", "items_avx2_n8" */
+static const char *items_function(const EmitFile *f, const Module *m, int row)
 {
-    const char *type = row_type(f->o->row[0], (Type){f->m->type, 1});
+    const Kernel items = {.name = "items"};
+    return emit_c_function(f->cx->temp, &items, f->o->row[row], m->batch);
+}
+
+static void add_steps(const EmitFile *f, Str *out, const Module *m, int row)
+{
+    const char *type = row_type(f->o->row[0], (Type){m->type, 1});
+    str_printf(out, m->batch > 1 ? "\n/* The items item .. item + %" PRId64 " of the batch. */\n"
+                                 : "\n/* One item of the batch. */\n", m->batch - 1);
     emit_text(f, out, arena_printf(f->cx->temp,
-              "\n/* The items item .. item + $N_MAX_BATCH - 1 of the batch. */\n"
-              "static n2c_status $n_items_%s(const $n_model *m, const $n_io *io, size_t item,\n"
+              "static n2c_status $n_%s(const $n_model *m, const $n_io *io, size_t item,\n"
               "    %s *arena, const n2c_exec *exec)\n"
               "{\n"
               "    const %s *const weights = (const %s *)m->weights + %" PRId64 ";\n"
-              "    (void)weights;\n    (void)arena;\n", f->o->row[row]->name, type, type, type,
+              "    (void)weights;\n    (void)arena;\n", items_function(f, m, row), type, type,
+              type,
               blob_body_offset(f->m) / (int64_t)scalar_bytes(f->m->type)));
-    for (int i = 0; i < f->m->n_steps; i++)
-        add_step(f, out, i, row);
+    for (int i = 0; i < m->n_steps; i++)
+        add_step(f, out, m, i, row);
     str_add(out, "    return N2C_OK;\n}\n");
 }
 
-/* Kernels of a row, and the function that calls them. */
+/* Kernels of a row, and for each batch the function that calls them. */
 static bool add_row(const EmitFile *f, Str *out, int row)
 {
+    bool ok = true;
     str_add(out, "\n");
     emit_condition(out, f->o->row[row], true);
-    bool ok = add_kernels(f, out, row);
-    add_steps(f, out, row);
+    for (int i = 0; i < f->n_sized; i++) {
+        ok = add_kernels(f, out, f->sized[i], row) && ok;
+        add_steps(f, out, f->sized[i], row);
+    }
     emit_condition(out, f->o->row[row], false);
     return ok;
+}
+
+/* How many items are next: as many at a time as there is code for. */
+static void add_size(const EmitFile *f, Str *out)
+{
+    str_add(out, "        ");
+    for (int i = 0; i + 1 < f->n_sized; i++)
+        str_printf(out, "%sif (batch - item >= %" PRId64 "u)\n"
+                        "            n = %" PRId64 "u;\n        ", i ? "else " : "",
+                   f->sized[i]->batch, f->sized[i]->batch);
+    str_printf(out, f->n_sized > 1 ? "else\n            n = %" PRId64 "u;\n"
+                                   : "n = %" PRId64 "u;\n", f->sized[f->n_sized - 1]->batch);
 }
 
 /* The one place where the instruction set matters at run time. */
 static void add_switch(const EmitFile *f, Str *out)
 {
+    const char *type = row_type(f->o->row[0], (Type){f->m->type, 1});
     str_add(out, "        switch (m->isa) {\n");
     for (int i = 0; i < f->o->n_rows; i++) {
-        const char *name = f->o->row[i]->name;
         emit_condition(out, f->o->row[i], true);
-        emit_text(f, out, arena_printf(f->cx->temp,
-                  "        case $N_ISA_%s:\n"
-                  "            status = $n_items_%s(m, io, first, (%s *)arena, exec);\n"
-                  "            break;\n", c_upper(f->cx->temp, name), name,
-                  row_type(f->o->row[0], (Type){f->m->type, 1})));
+        emit_text(f, out, arena_printf(f->cx->temp, "        case $N_ISA_%s:\n",
+                                       c_upper(f->cx->temp, f->o->row[i]->name)));
+        for (int k = 0; k < f->n_sized; k++) {
+            str_add(out, k ? "            else " : "            ");
+            if (k + 1 < f->n_sized)
+                str_printf(out, "if (n == %" PRId64 "u)\n", f->sized[k]->batch);
+            str_add(out, f->n_sized == 1 ? "" : k + 1 < f->n_sized ? "                "
+                                                                  : "\n                ");
+            emit_text(f, out, arena_printf(f->cx->temp,
+                      "status = $n_%s(m, io, item, (%s *)arena, exec);\n",
+                      items_function(f, f->sized[k], i), type));
+        }
+        str_add(out, "            break;\n");
         emit_condition(out, f->o->row[i], false);
     }
     str_add(out, "        default: status = N2C_BAD_ARGUMENT;\n        }\n");
@@ -308,8 +355,8 @@ static void add_run(const EmitFile *f, Str *out)
               "    const n2c_exec *exec)\n"
               "{\n"
               "    n2c_status status = N2C_OK;\n"
-              "    size_t item;\n"
-              "    if (!m || !m->weights || !io || batch < $N_MAX_BATCH)\n"
+              "    size_t item, n;\n"
+              "    if (!m || !m->weights || !io || batch == 0)\n"
               "        return N2C_BAD_ARGUMENT;\n");
     for (int i = 0; i < f->n_io; i++)
         str_printf(out, "    if (!io->%s || (uintptr_t)io->%s %% sizeof *io->%s != 0)\n"
@@ -317,15 +364,10 @@ static void add_run(const EmitFile *f, Str *out)
                    f->io[i].field, f->io[i].field, f->io[i].field);
     emit_text(f, out, "    if ((uintptr_t)arena % $N_ARENA_ALIGN != 0)\n"
                       "        return N2C_BAD_ARGUMENT;\n");
-    if (f->m->arena_bytes > 0)
+    if (f->arena_bytes > 0)
         str_add(out, "    if (!arena)\n        return N2C_BAD_ARGUMENT;\n");
-    if (f->m->batch > 1)
-        str_add(out, "    /* A last group that is not full begins earlier: items it shares with the"
-                     "\n     * group before are computed again, to the same bits. */\n");
-    emit_text(f, out,
-              "    for (item = 0; item < batch && status == N2C_OK; item += $N_MAX_BATCH) {\n"
-              "        const size_t rest = batch - item;\n"
-              "        const size_t first = rest < $N_MAX_BATCH ? batch - $N_MAX_BATCH : item;\n");
+    str_add(out, "    for (item = 0; item < batch && status == N2C_OK; item += n) {\n");
+    add_size(f, out);
     add_switch(f, out);
     str_add(out, "    }\n    return status;\n}\n");
 }

@@ -149,8 +149,8 @@ static void add_contract(const EmitFile *f, Str *out)
               " *   call running at the same time needs an arena of its own.\n"
               " * - A call computes on its own thread, and on others through exec->parallel_for,\n"
               " *   for instance of n2c_pool_exec: the same bits on any number of threads.\n"
-              " * - run computes any number of items from $N_MAX_BATCH on, that many at a time.\n"
-              " *   Its results do not depend on an item's position, nor on other items.\n"
+              " * - run computes any number of items, as many of them at a time as it can: $B.\n"
+              " *   Its results do not depend on that, on an item's position or on other items.\n"
               " * - run can fail only by its arguments (N2C_BAD_ARGUMENT) or when on_step of exec\n"
               " *   asks to stop (N2C_CANCELLED). Inputs are never written; nothing outside\n"
               " *   outputs and arena is.\n"
@@ -188,21 +188,21 @@ static void add_isa(const EmitFile *f, Str *out)
 static void add_macros(const EmitFile *f, Str *out)
 {
     emit_text(f, out, "#ifndef $N_H\n#define $N_H\n\n#include \"net2c_rt.h\"\n\n");
-    str_add(out, "/* items computed at a time */\n");
+    str_add(out, "/* the most items computed at a time */\n");
     emit_text(f, out, arena_printf(f->cx->temp, "#define $N_MAX_BATCH ((size_t)%" PRId64 "u)\n",
-                                   f->m->batch));
+                                   f->sized[0]->batch));
     str_add(out, "/* elements an item */\n");
     for (int i = 0; i < f->n_io; i++)
         emit_text(f, out, arena_printf(f->cx->temp,
                                        "#define $N_%s_COUNT ((size_t)%" PRId64 "u)\n",
                                        f->io[i].macro, f->io[i].count));
-    str_add(out, "/* bytes; the arena's are for one call, the stack's at most */\n");
+    str_add(out, "/* bytes; the arena's are for one call of any batch, the stack's at most */\n");
     emit_text(f, out, arena_printf(f->cx->temp,
                                    "#define $N_WEIGHTS_BYTES ((size_t)%" PRId64 "u)\n"
                                    "#define $N_ARENA_BYTES(threads) ((size_t)%" PRId64 "u)\n"
                                    "#define $N_ARENA_ALIGN ((size_t)64u)\n"
                                    "#define $N_STACK_BYTES ((size_t)%" PRId64 "u)\n",
-                                   f->weights_bytes, f->m->arena_bytes, f->stack_bytes));
+                                   f->weights_bytes, f->arena_bytes, f->stack_bytes));
     str_add(out, "/* instruction sets in this file, the best one first */\n");
     for (int i = 0; i < f->o->n_rows; i++)
         emit_text(f, out, arena_printf(f->cx->temp, "#define $N_ISA_%s %du\n",

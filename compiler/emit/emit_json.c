@@ -27,11 +27,11 @@ static void add_key_string(Str *out, const char *key, const char *text)
     add_string(out, text);
 }
 
-static void add_values(const EmitFile *f, Str *out)
+static void add_values(const EmitFile *f, Str *out, const Module *m)
 {
     str_add(out, "  \"buffers\": [\n");
-    for (int i = 0; i < f->m->n_values; i++) {
-        const Value *v = f->m->value[i];
+    for (int i = 0; i < m->n_values; i++) {
+        const Value *v = m->value[i];
         str_add(out, "    {");
         add_key_string(out, "name", v->name);
         str_add(out, ", ");
@@ -50,7 +50,7 @@ static void add_values(const EmitFile *f, Str *out)
         str_printf(out, ", \"offset\": %" PRId64 ", \"bytes\": %" PRId64, v->offset,
                    buffer_bytes(&v->shape));
         str_printf(out, ", \"first_step\": %d, \"last_step\": %d}%s\n", v->first_step,
-                   v->last_step, i + 1 < f->m->n_values ? "," : "");
+                   v->last_step, i + 1 < m->n_values ? "," : "");
     }
     str_add(out, "  ],\n");
 }
@@ -66,11 +66,11 @@ static void add_more(const EmitFile *f, Str *out, const Step *s)
     str_add(out, "}");
 }
 
-static void add_steps(const EmitFile *f, Str *out)
+static void add_steps(const EmitFile *f, Str *out, const Module *m)
 {
     str_add(out, "  \"steps\": [\n");
-    for (int i = 0; i < f->m->n_steps; i++) {
-        const Step *s = &f->m->step[i];
+    for (int i = 0; i < m->n_steps; i++) {
+        const Step *s = &m->step[i];
         const Kernel *k = s->kernel;
         str_add(out, "    {");
         add_key_string(out, "kernel", k->name);
@@ -80,7 +80,7 @@ static void add_steps(const EmitFile *f, Str *out)
         add_key_string(out, "schedule", k->schedule);
         str_add(out, ", ");
         add_key_string(out, "why", k->why);
-        if (f->m->n_more > 0)
+        if (m->n_more > 0)
             add_more(f, out, s);
         str_printf(out, ",\n     \"macs\": %" PRId64 ", \"flops\": %" PRId64
                         ", \"weight_bytes\": %" PRId64 ", \"arguments\": [",
@@ -89,9 +89,34 @@ static void add_steps(const EmitFile *f, Str *out)
             str_add(out, a ? ", " : "");
             add_string(out, s->arg[a]->name);
         }
-        str_printf(out, "]}%s\n", i + 1 < f->m->n_steps ? "," : "");
+        str_printf(out, "]}%s\n", i + 1 < m->n_steps ? "," : "");
     }
-    str_add(out, "  ]\n");
+    str_add(out, "  ]");
+}
+
+/* What is special to a batch. */
+static void add_batch(const EmitFile *f, Str *out, const Module *m)
+{
+    str_printf(out, "  \"batch\": %" PRId64 ",\n  \"arena_bytes\": %" PRId64
+                    ",\n  \"arena_lower_bound\": %" PRId64 ",\n",
+               m->batch, m->arena_bytes, m->arena_lower_bound);
+    add_values(f, out, m);
+    add_steps(f, out, m);
+}
+
+static void add_more_batches(const EmitFile *f, Str *out)
+{
+    const char *separator = "";
+    str_add(out, ",\n  \"more_batches\": [");
+    for (int i = 0; i < f->n_sized; i++) {
+        if (f->sized[i] == f->m)
+            continue;
+        str_printf(out, "%s{\n", separator);
+        add_batch(f, out, f->sized[i]);
+        str_char(out, '}');
+        separator = ", ";
+    }
+    str_add(out, "]");
 }
 
 static void add_public(const EmitFile *f, Str *out, ValueKind kind, const char *key)
@@ -130,16 +155,14 @@ void emit_json(const EmitFile *f, Str *out)
     for (int i = 0; i < f->o->n_rows; i++)
         str_printf(&rows, "%s%s", i ? "," : "", f->o->row[i]->name);
     add_key_string(out, "isa", rows.data);
-    str_printf(out, ",\n  \"batch\": %" PRId64 ",\n  \"model_hash\": \"%016" PRIx64 "\",\n",
-               f->m->batch, f->model_hash);
+    str_printf(out, ",\n  \"model_hash\": \"%016" PRIx64 "\",\n", f->model_hash);
     str_printf(out, "  \"weights_bytes\": %" PRId64 ",\n  \"weights_body_offset\": %" PRId64
-                    ",\n  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64
                     ",\n  \"stack_bytes\": %" PRId64 ",\n",
-               f->weights_bytes, blob_body_offset(f->m), f->m->arena_bytes,
-               f->m->arena_lower_bound, f->stack_bytes);
+               f->weights_bytes, blob_body_offset(f->m), f->stack_bytes);
     add_public(f, out, VALUE_INPUT, "inputs");
     add_public(f, out, VALUE_OUTPUT, "outputs");
-    add_values(f, out);
-    add_steps(f, out);
-    str_add(out, "}\n");
+    add_batch(f, out, f->m);
+    if (f->n_sized > 1)
+        add_more_batches(f, out);
+    str_add(out, "\n}\n");
 }
