@@ -58,6 +58,7 @@ static const char *command_of(const Pipeline *p)
         str_printf(&s, "%s%s", i ? "," : "--isa=", p->row[i]->name);
     for (int i = 0; i < p->n_batches && p->n_batches > 1; i++)
         str_printf(&s, "%s%lld", i ? "," : " --batch=", (long long)p->batch[i]);
+    str_add(&s, p->pass_cx.narrow ? " --precision=bf16w" : "");
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);

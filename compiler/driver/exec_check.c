@@ -56,7 +56,7 @@ static void *pack(Arena *a, const Buffer *b, const float *logical)
     const Value v = {.name = b->name, .shape = *b};
     int64_t n = buffer_elements(b);
     float *out = NEW_ARRAY(a, float, n);
-    pack_weight(&v, logical, 0, n, out);
+    pack_elements(&v, logical, 0, n, out);
     return out;
 }
 

@@ -49,7 +49,7 @@ static const char *subject_text(const Golden *g, const Subject *s)
 
 static bool run_passes(const Golden *g, Subject *s)
 {
-    PassCx pc = {.cx = g->cx, .arena = g->cx->perm, .row = g->row};
+    PassCx pc = {.cx = g->cx, .arena = g->cx->perm, .row = g->row, .narrow = true};
     bool ok = true;
     for (const char *p = g->passes; ok && *p;) {
         size_t n = strcspn(p, ",");
