@@ -78,8 +78,8 @@ static void emit_call(EmitC *e, const EmitTask *t)
         emit_line(e, arena_printf(e->a, "args.at[%d] = %s;", i,
                                   emit_name(e, t->at[i], t->at[i]->name)));
     emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
-                              t->loop->var->extent, emit_c_function(e->a, e->kernel, e->row),
-                              t->number));
+                              t->loop->var->extent,
+                              emit_c_function(e->a, e->kernel, e->row, e->batch), t->number));
 }
 
 static void emit_for(EmitC *e, const Stmt *s)
@@ -218,10 +218,10 @@ static void emit_comment(EmitC *e)
 }
 
 /* "conv1", and "conv1.avx2" where a module has that kernel for several rows: conv1_avx2 */
-const char *emit_c_function(Arena *a, const Kernel *k, const Row *row)
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row, int64_t batch)
 {
-    size_t n = strcspn(k->name, ".");
-    return arena_printf(a, "%.*s_%s", (int)n, k->name, row->name);
+    const char *one = arena_printf(a, "%.*s_%s", (int)strcspn(k->name, "."), k->name, row->name);
+    return batch > 1 ? arena_printf(a, "%s_n%" PRId64, one, batch) : one;
 }
 
 /* How many variables of loops around them tasks need, at most. */
@@ -315,9 +315,9 @@ static void emit_tasks(EmitC *e, const char *name)
     e->task = all;
 }
 
-bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row, int64_t batch)
 {
-    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row};
+    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row, .batch = batch};
     e.taken = map_new(e.a);
     e.before = str_new(e.a);
     e.task = emit_tasks_of(e.a, k);
@@ -327,7 +327,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         emit_fail(&e, "its name is no C identifier");
     if (e.failed)
         return false;
-    const char *name = emit_c_function(e.a, k, row);
+    const char *name = emit_c_function(e.a, k, row, batch);
     emit_comment(&e);
     emit_tasks(&e, name);
     e.indent = 0;

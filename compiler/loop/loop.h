@@ -20,6 +20,7 @@
 #define MAX_DIMS 10      /* dimensions of a buffer, logical or physical */
 #define MAX_COND 8       /* conditions of one if */
 #define MAX_ROWS 8       /* target rows of a module */
+#define MAX_BATCHES 8    /* sizes of batch in one file */
 #define MAX_STEP_ARGS (2 * MAX_DIMS)     /* arguments of one step */
 #define MAX_SOURCES 4    /* tensors of the weights file that a made weight is computed from */
 

@@ -229,6 +229,12 @@ static const char *group_origin(const GroupCx *gc)
     return s.data;
 }
 
+static void add_items(int64_t *sum, int64_t each, int64_t items)
+{
+    if (!checked_mul(each, items, &each) || !checked_add(*sum, each, sum))
+        *sum = INT64_MAX;
+}
+
 static void group_labels(GroupCx *gc)
 {
     Kernel *k = gc->kernel;
@@ -238,10 +244,8 @@ static void group_labels(GroupCx *gc)
     k->origin = group_origin(gc);
     for (int i = 0; i < g->n_nodes; i++) {
         OpCost cost = g->node[i]->op->cost(g->node[i]);
-        if (!checked_add(k->macs, cost.macs, &k->macs))
-            k->macs = INT64_MAX;
-        if (!checked_add(k->flops, cost.flops, &k->flops))
-            k->flops = INT64_MAX;
+        add_items(&k->macs, cost.macs, l->options->batch);
+        add_items(&k->flops, cost.flops, l->options->batch);
         if (!k->schedule)
             k->schedule = g->node[i]->schedule;
         if (g->node[i]->algo && !str_eq(g->node[i]->algo, "direct"))
