@@ -298,8 +298,7 @@ static void make_layer(Verify *v, Layer *l, int64_t n, bool sized)
  * another way; an output as much as the worst layer before it. */
 static double allowed_error(const Verify *v, const Kernel *k)
 {
-    bool exact = !k->algo || str_eq(k->algo, "im2col");
-    return option_number(v->options, OPT_TOLERANCE, exact ? 1e-6 : 5e-6);
+    return option_number(v->options, OPT_TOLERANCE, kernel_sums_as_defined(k) ? 1e-6 : 5e-6);
 }
 
 static void make_layers(Verify *v)

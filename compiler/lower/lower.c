@@ -143,7 +143,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     nx->arena = gc->lower->arena;
     nx->node = n;
     nx->type = gc->lower->options->type;
-    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct")) {
+    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct") ||
+            (n->op->nest == linear_nest && str_eq(n->algo, "skip-zeros"))) {
         if (!n->op->nest_by)
             n->op->nest(nx);
         return true;
@@ -151,7 +152,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'%s", n->op->name,
                n->algo, n->op->nest_by ? " for these attributes and channels" : "");
     diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for kernels of "
-              "stride 1 over whole blocks of 16 channels, 'winograd 4'" : "write 'direct'");
+              "stride 1 over whole blocks of 16 channels, 'winograd 4'" :
+              "write 'direct' or, for linear, 'skip-zeros'");
     return false;
 }
 

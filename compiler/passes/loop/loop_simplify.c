@@ -40,7 +40,7 @@ static bool simplify(Arena *a, const Map *used, Body *b)
             continue;
         }
         s->next = NULL;
-        if (s->kind == STMT_FOR && s->var->extent == 1) {
+        if (s->kind == STMT_FOR && s->var->extent == 1 && !s->expr) {
             body_append(&out, body_copy(a, s->body, s->var, index_const(0)));
             changed = true;
         } else {
