@@ -201,14 +201,12 @@ static void emit_pick(EmitC *e, const Stmt *s)
     emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = %s;", name, from));
 }
 
-/* Only where the row can. */
 static void emit_prefetch(EmitC *e, const Stmt *s)
 {
     const Type t = {s->buffer->type, 1};
     const char *element = emit_element(e, s->buffer, s->index, s->n_index);
     const char *address = arena_printf(e->a, "&%s", element);
-    if (row_format(e->row, INS_PREFETCH, t))
-        emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_PREFETCH, t, 1, &address)));
+    emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_PREFETCH, t, 1, &address)));
 }
 
 static void emit_stmt(EmitC *e, const Stmt *s)

@@ -115,8 +115,8 @@ bool body_uses(Body body, const Buffer *b)
     bool uses = false;
 
     for (const Stmt *s = body.first; s != NULL && !uses; s = s->next)
-        uses = ((s->kind == STMT_STORE || s->kind == STMT_PREFETCH) && s->buffer == b) || stmt_loads(s, b)
-            || body_uses(s->body, b);
+        uses = ((s->kind == STMT_STORE || s->kind == STMT_PREFETCH) && s->buffer == b)
+            || stmt_loads(s, b) || body_uses(s->body, b);
     return uses;
 }
 

@@ -271,15 +271,14 @@ static const Var *emit_pick(Emitter *m, Body *out, int level, const Stmt *list, 
     return v;
 }
 
-/* The tile's loops; for each vector the group after the next is fetched. */
+/* The tile's loops; with lanes, each turn fetches a vector of the rows it will need next. */
 static Body *open_skip_tile(Emitter *m, Body *out, int level, const Var *const *next)
 {
-    int last = m->nest->n_loops - 1, w = 1 - nest_skipped(m->nest);
-    bool vector = last > level && m->nest->loop[last].kind == LOOP_VECTOR;
-    for (int i = level + 1; i <= last; i++) {
-        m->value[last] = vector && i == last ? index_const(0) : m->value[last];
-        for (int u = 0; vector && i == last && u < LIST_GROUP; u++) {
-            const Expr *e = operand_at(m, level, next[u], w);
+    const Nest *nest = m->nest;
+    for (int i = level + 1; i < nest->n_loops; i++) {
+        for (int u = 0; nest->loop[i].kind == LOOP_VECTOR && u < LIST_GROUP; u++) {
+            m->value[i] = index_const(0);
+            const Expr *e = operand_at(m, level, next[u], 1 - nest_skipped(nest));
             body_add(out, stmt_prefetch(m->arena, e->buffer, e->index, e->n_index));
         }
         out = open_loop(m, out, i, m->extent[i], 0);
@@ -304,7 +303,8 @@ static void emit_skip(Emitter *m, Body *out, int level)
     Stmt *groups = stmt_for(m->arena, j, LOOP_SERIAL);
     groups->expr = list_load(m->arena, list->buffer, index_const(0));
     body_add(out, groups);
-    for (int u = 0; u < 2 * LIST_GROUP; u++)
+    bool vector = m->nest->loop[m->nest->n_loops - 1].kind == LOOP_VECTOR;
+    for (int u = 0; u < (vector ? 2 : 1) * LIST_GROUP; u++)
         pick[u] = emit_pick(m, &groups->body, level, list, j, u);
     for (int u = 0; u < LIST_GROUP; u++) {
         const Expr *e = operand_at(m, level, pick[u], x);

@@ -3,7 +3,8 @@
  *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
  *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
  *         | "stage" | "partial" loop | "scatter" | "unroll" loop... | "vector" loop
- *         | "parallel" loop | "skip" loop | "border" loop | "pack" buffer "[" entry { "," entry } "]"
+ *         | "parallel" loop | "skip" loop | "border" loop
+ *         | "pack" buffer "[" entry { "," entry } "]"
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
 #include "sched/sched.h"
