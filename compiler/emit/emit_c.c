@@ -186,6 +186,7 @@ static void emit_list(EmitC *e, const Stmt *s)
     emit_line(e, "}");
     emit_line(e, arena_printf(e->a, "while (%s %% %d != 0)", n, LIST_GROUP));
     emit_line(e, arena_printf(e->a, "    %s[1 + %s++] = %s;", list, n, zero));
+    emit_line(e, arena_printf(e->a, "%s[1 + %s] = 0;", list, n));
     emit_line(e, arena_printf(e->a, "%s[0] = %s / %d;", list, n, LIST_GROUP));
     e->indent--;
     emit_line(e, "}");

@@ -185,7 +185,7 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
                     p->nest->var[t->point]->extent);
 }
 
-#define SKIP_ROW 1024                  /* floats, 4 KiB */
+#define SKIP_ROW 2048                  /* floats: 8 KiB */
 #define LONGEST_SKIP_ROW 4096
 #define PARALLEL_CYCLES 50000          /* what is worth waking threads for */
 #define PARALLEL_TASKS 4               /* loops with fewer iterations would leave threads idle */
