@@ -1,6 +1,7 @@
 # make            build/net2c
 # make demo       AlexNet with seeded weights: compiled, verified, run on a photograph
 # make check      every test
+# make check-full the exact-integer grid once more, every shape on every row: half an hour
 # make check-asan the quick tests under AddressSanitizer and UBSan
 # make bench      each layer beside the machine's own limits
 # make bench-peers  the whole network beside ONNX Runtime
@@ -13,7 +14,8 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-asan bench bench-peers bench-convolutions fixtures generated clean
+.PHONY: all build demo check check-full check-asan bench bench-peers \
+        bench-convolutions fixtures generated clean
 
 all: build
 
@@ -31,6 +33,11 @@ check:
 	@bash tools/deps.sh build test
 	@$(MAKE) --no-print-directory build
 	@ctest --test-dir build -j$(JOBS) --output-on-failure
+
+check-full:
+	@bash tools/deps.sh build test
+	@$(MAKE) --no-print-directory build
+	@python3 tests/e2e/test_grid.py --full
 
 check-asan:
 	@bash tools/deps.sh build test

@@ -62,10 +62,8 @@ void arena_delete(Arena *a)
 {
     if (a == NULL)
         return;
-    for (Chunk *c = a->newest, *older; c != NULL; c = older) {
-        older = c->older;
-        free(c);
-    }
+    arena_reset(a);
+    free(a->newest);
     free(a);
 }
 
@@ -94,11 +92,9 @@ static Chunk *add_chunk(Arena *a, size_t bytes)
 void *arena_alloc(Arena *a, size_t bytes)
 {
     size_t rounded;
-    if (!checked_size_add(bytes, ALIGNMENT - 1, &rounded))
+    if (!checked_size_add(bytes == 0 ? 1 : bytes, ALIGNMENT - 1, &rounded))
         out_of_memory(a);
     rounded &= ~(size_t)(ALIGNMENT - 1);
-    if (rounded == 0)
-        rounded = ALIGNMENT;
     Chunk *c = a->newest;
     if (c == NULL || c->size - c->used < rounded)
         c = add_chunk(a, rounded);

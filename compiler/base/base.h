@@ -56,10 +56,9 @@ typedef struct Diags Diags;
 Diags *diags_new(Arena *a);
 /* Register the text of a file so that messages can quote its lines. text need not end in 0. */
 void diags_add_source(Diags *d, const char *file, const char *text, size_t len);
-void diag_error(Diags *d, Place p, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
 void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+#define diag_error(d, ...) diag_add((d), DIAG_ERROR, __VA_ARGS__)
 #define diag_note(d, p, ...) diag_add((d), DIAG_NOTE, (p), NULL, __VA_ARGS__)
 #define diag_help(d, ...) diag_add((d), DIAG_HELP, NO_PLACE, NULL, __VA_ARGS__)
 int diags_error_count(const Diags *d);
@@ -138,6 +137,8 @@ bool file_read(Cx *cx, const char *path, size_t max, Bytes *out);
 bool file_map(Cx *cx, const char *path, Bytes *out);
 void file_forget(Bytes b, size_t offset, size_t size);
 void file_unmap(Bytes b);
+/* "cannot VERB 'PATH': the reason of errno number error"; returns false. */
+bool file_error(Cx *cx, const char *code, const char *verb, const char *path, int error);
 
 /* A file that appears whole or not at all: written beside its target, fsynced, renamed. */
 typedef struct OutFile OutFile;

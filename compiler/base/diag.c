@@ -47,34 +47,19 @@ void diags_add_source(Diags *d, const char *file, const char *text, size_t len)
     map_put(d->sources, file, s);
 }
 
-static void add(Diags *d, DiagKind kind, Place p, const char *code, const char *format,
-                va_list args)
-{
-    if (d->errors >= MAX_STORED) {
-        d->errors += kind == DIAG_ERROR;
-        d->dropped += kind == DIAG_ERROR;
-        return;
-    }
-    const char *text = arena_vprintf(d->arena, format, args);
-    d->diag = arena_grow(d->arena, d->diag, d->count, d->count + 1, &d->cap, sizeof(Diag));
-    d->diag[d->count++] = (Diag){kind, p, code, text};
-    d->errors += kind == DIAG_ERROR;
-}
-
-void diag_error(Diags *d, Place p, const char *code, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    add(d, DIAG_ERROR, p, code, format, args);
-    va_end(args);
-}
-
 void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
 {
+    bool stored = d->errors < MAX_STORED;
+    d->errors += kind == DIAG_ERROR;
+    d->dropped += kind == DIAG_ERROR && !stored;
+    if (!stored)
+        return;
     va_list args;
     va_start(args, format);
-    add(d, kind, p, code, format, args);
+    const char *text = arena_vprintf(d->arena, format, args);
     va_end(args);
+    d->diag = arena_grow(d->arena, d->diag, d->count, d->count + 1, &d->cap, sizeof(Diag));
+    d->diag[d->count++] = (Diag){kind, p, code, text};
 }
 
 int diags_error_count(const Diags *d)

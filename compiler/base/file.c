@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool report(Cx *cx, const char *code, const char *verb, const char *path, int error)
+bool file_error(Cx *cx, const char *code, const char *verb, const char *path, int error)
 {
     diag_error(cx->diags, NO_PLACE, code, "cannot %s '%s': %s", verb, path, strerror(error));
     return false;
@@ -51,7 +51,7 @@ static bool read_stdin(Cx *cx, size_t max, Bytes *out)
         data = arena_grow(cx->perm, data, size, size + PIECE, &cap, 1);
         ssize_t got = read_fully(STDIN_FILENO, data + size, PIECE);
         if (got < 0)
-            return report(cx, "E0104", "read", "standard input", errno);
+            return file_error(cx, "E0104", "read", "standard input", errno);
         size += (size_t)got;
         if (size > max)
             return too_large(cx, "standard input", max);
@@ -67,7 +67,7 @@ static bool regular_size(Cx *cx, const char *path, size_t *size)
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return report(cx, "E0101", "open", path, errno);
+        return file_error(cx, "E0101", "open", path, errno);
     if (!S_ISREG(st.st_mode)) {
         diag_error(cx->diags, NO_PLACE, "E0102", "'%s' is %s, not a regular file", path,
                    S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
@@ -82,7 +82,7 @@ static int open_regular(Cx *cx, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        report(cx, "E0101", "open", path, errno);
+        file_error(cx, "E0101", "open", path, errno);
     return fd;
 }
 
@@ -103,7 +103,7 @@ bool file_read(Cx *cx, const char *path, size_t max, Bytes *out)
     int error = errno;
     close(fd);
     if (got < 0)
-        return report(cx, "E0104", "read", path, error);
+        return file_error(cx, "E0104", "read", path, error);
     *out = (Bytes){data, (size_t)got};
     return true;
 }
@@ -124,7 +124,7 @@ bool file_map(Cx *cx, const char *path, Bytes *out)
     int error = errno;
     close(fd);
     if (data == MAP_FAILED)
-        return report(cx, "E0104", "map", path, error);
+        return file_error(cx, "E0104", "map", path, error);
     *out = (Bytes){data, size};
     return true;
 }

@@ -7,7 +7,6 @@
  */
 #include "base/base.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,8 +15,10 @@
 
 #define DOUBLE_DIGITS 17
 #define MAX_NUMBER_TEXT 4096
+#define DIGITS "0123456789"
 
-/* Decimal digits of |v| without point and trailing zeros; *exponent is that of the first digit. */
+/* Decimal digits of |v|, as few as read back to it, without the point; *exponent is that of the
+ * first one. */
 static void shortest_digits(double v, char digits[DOUBLE_DIGITS + 1], int *exponent)
 {
     char text[64];
@@ -31,8 +32,6 @@ static void shortest_digits(double v, char digits[DOUBLE_DIGITS + 1], int *expon
     for (; *p != 'e'; p++)
         if (*p >= '0' && *p <= '9' && n < DOUBLE_DIGITS)
             digits[n++] = *p;
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
     digits[n] = '\0';
     *exponent = (int)strtol(p + 1, NULL, 10);
 }
@@ -95,40 +94,26 @@ void str_hex_double(Str *s, double v)
     str_printf(s, "p%+d", exponent - 1023);
 }
 
-static bool is_digit(char c, bool hex)
-{
-    return (c >= '0' && c <= '9') ||
-           (hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')));
-}
-
 /* The end of digits[.digits][e[sign]digits] (hexadecimal: p), or NULL; *point is at the '.'. */
 static const char *skip_number(const char *p, bool hex, const char **point)
 {
-    int digits = 0;
-    *point = NULL;
-    for (; is_digit(*p, hex) || (*p == '.' && *point == NULL); p++) {
-        if (*p == '.')
-            *point = p;
-        else
-            digits++;
-    }
-    if (digits == 0)
+    const char *digits = hex ? DIGITS "abcdefABCDEF" : DIGITS;
+    size_t whole = strspn(p, digits), part = p[whole] == '.' ? strspn(p + whole + 1, digits) : 0;
+    if (whole + part == 0)
         return NULL;
+    *point = p[whole] == '.' ? p + whole : NULL;
+    p += whole + (*point != NULL) + part;
     if ((*p | 0x20) == (hex ? 'p' : 'e')) {
-        p++;
-        if (*p == '+' || *p == '-')
-            p++;
-        if (!is_digit(*p, false))
-            return NULL;
-        while (is_digit(*p, false))
-            p++;
+        p += p[1] == '+' || p[1] == '-' ? 2 : 1;
+        size_t exponent = strspn(p, DIGITS);
+        p = exponent > 0 ? p + exponent : NULL;
     }
     return p;
 }
 
 bool parse_double(const char *text, double *out)
 {
-    const char *p = text + (*text == '+' || *text == '-'), *point;
+    const char *p = text + (*text == '+' || *text == '-'), *point = NULL;
     if (str_eq(p, "inf") || str_eq(p, "nan")) {
         double v = *p == 'i' ? (double)INFINITY : (double)NAN;
         *out = *text == '-' ? -v : v;
@@ -159,7 +144,7 @@ bool parse_i64(const char *text, int64_t *out)
         return false;
     for (; *p != '\0'; p++) {
         int64_t digit = *p - '0';
-        if (!is_digit(*p, false) || !checked_mul(v, 10, &v) ||
+        if (*p < '0' || *p > '9' || !checked_mul(v, 10, &v) ||
             !checked_add(v, *text == '-' ? -digit : digit, &v))
             return false;
     }

@@ -33,17 +33,11 @@ struct OutFile {
     uint8_t buffer[BUFFER_SIZE];
 };
 
-static bool report(Cx *cx, const char *verb, const char *path, int error)
-{
-    diag_error(cx->diags, NO_PLACE, "E0105", "cannot %s '%s': %s", verb, path, strerror(error));
-    return false;
-}
-
 static bool fail(OutFile *f, const char *verb)
 {
     int error = errno;
     if (!f->failed)
-        report(f->cx, verb, f->path, error);
+        file_error(f->cx, "E0105", verb, f->path, error);
     f->failed = true;
     return false;
 }
@@ -52,11 +46,7 @@ static bool fail(OutFile *f, const char *verb)
 static const char *resolve(Arena *a, const char *path)
 {
     char *real = realpath(path, NULL);
-    if (real == NULL)
-        return arena_strdup(a, path);
-    size_t n = strlen(real);
-    char *copy = arena_alloc(a, n + 1);
-    memcpy(copy, real, n);
+    const char *copy = arena_strdup(a, real == NULL ? path : real);
     free(real);
     return copy;
 }
@@ -64,17 +54,12 @@ static const char *resolve(Arena *a, const char *path)
 /* Creates path.N.tmp with the usual permissions; NULL with errno when that fails. */
 static void open_temp(OutFile *f)
 {
-    size_t room = strlen(f->path) + 64;
-    char *temp = arena_alloc(f->cx->perm, room);
-    Str name = {.arena = f->cx->perm, .data = temp, .cap = room};
     for (int try = 0; try < NAME_TRIES; try++) {
-        name.len = 0;
-        str_printf(&name, "%s.%ld.%d.tmp", f->path, (long)getpid(), try);
-        f->fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        f->temp = arena_printf(f->cx->perm, "%s.%ld.%d.tmp", f->path, (long)getpid(), try);
+        f->fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0 || errno != EEXIST)
             break;
     }
-    f->temp = name.data;
 }
 
 OutFile *out_open(Cx *cx, const char *path)
@@ -85,7 +70,7 @@ OutFile *out_open(Cx *cx, const char *path)
     struct stat st;
     if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) {
         if (S_ISDIR(st.st_mode)) {
-            report(cx, "write", path, EISDIR);
+            file_error(cx, "E0105", "write", path, EISDIR);
             return NULL;
         }
         f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
@@ -93,7 +78,7 @@ OutFile *out_open(Cx *cx, const char *path)
         open_temp(f);
     }
     if (f->fd < 0) {
-        report(cx, "create", path, errno);
+        file_error(cx, "E0105", "create", path, errno);
         return NULL;
     }
     f->next = cx->open_files;

@@ -101,8 +101,8 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
         return false;
     progress("compiling C");
-    s->cc = cc_load_with(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
-                         option_text(o, OPT_CFLAGS, NULL));
+    s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
+                    option_text(o, OPT_CFLAGS, NULL));
     s->arena = make_arena(cx, p->module->arena_bytes);
     if (option_count(o, OPT_THREADS, 1) != 1)
         s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));

@@ -1,6 +1,6 @@
 /* cc.c: compiles generated C with the system's compiler and loads it into this process.
  *
- * example: CcModule *m = cc_load(cx, "alexnet_gen.c", "runtime/include");
+ * example: CcModule *m = cc_load(cx, "alexnet_gen.c", "runtime/include", NULL, NULL);
  *          run = (RunFunction *)cc_symbol(cx, m, "alexnet_run");
  *
  * $CC or cc is started directly, without a shell: $CC may hold a program and options separated by
@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 4000, MAX_LINES = 12 };
+enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 16 << 20, MAX_LINES = 12 };
 
 struct CcModule {
     void *handle;
@@ -35,11 +35,11 @@ static bool cc_error(Cx *cx, const char *code, const char *what, const char *det
     return false;
 }
 
-/* At most max words of text, separated by spaces; returns how many. */
-static int add_words(Cx *cx, const char *text, char *argv[], int max)
+/* Adds the words of text, separated by spaces, MAX_WORDS at most; returns how many. */
+static int add_words(Cx *cx, const char *text, const char *argv[])
 {
     int n = 0;
-    for (const char *p = text ? text : ""; *p && n < max; ) {
+    for (const char *p = text ? text : ""; *p && n < MAX_WORDS; ) {
         size_t word = strcspn(p, " ");
         if (word > 0)
             argv[n++] = arena_strndup(cx->temp, p, word);
@@ -50,51 +50,40 @@ static int add_words(Cx *cx, const char *text, char *argv[], int max)
 
 /* The words of the compiler, ours, the caller's. */
 static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
-                           const char *cc, const char *flags, char *argv[MAX_ARGS])
+                           const char *cc, const char *flags, const char *argv[MAX_ARGS])
 {
-    static const char *const fixed[] = {"-O2", "-std=c99", "-shared", "-fPIC"};
-    int n = add_words(cx, cc ? cc : getenv("CC"), argv, MAX_WORDS);
-    if (n == 0)
-        argv[n++] = arena_strdup(cx->temp, "cc");
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
-        argv[n++] = arena_strdup(cx->temp, fixed[i]);
-    n += add_words(cx, flags, argv + n, MAX_WORDS);
-    argv[n++] = arena_strdup(cx->temp, "-I");
-    argv[n++] = arena_strdup(cx->temp, include_dir);
-    argv[n++] = arena_strdup(cx->temp, "-o");
-    argv[n++] = arena_strdup(cx->temp, m->object);
     /* A path is never an option. */
-    argv[n++] = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
-    argv[n++] = arena_strdup(cx->temp, "-lm");
-    argv[n] = NULL;
+    const char *path = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
+    const char *const files[] = {"-I", include_dir, "-o", m->object, path, "-lm", NULL};
+    int n = add_words(cx, cc ? cc : getenv("CC"), argv);
+    if (n == 0)
+        argv[n++] = "cc";
+    n += add_words(cx, "-O2 -std=c99 -shared -fPIC", argv + n);
+    n += add_words(cx, flags, argv + n);
+    memcpy(argv + n, files, sizeof files);
 }
 
 static void report_log(Cx *cx, const CcModule *m, const char *compiler, int status)
 {
-    char text[MAX_LOG];
-    ssize_t n = -1;
-    int fd = open(m->log, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        n = read(fd, text, sizeof text);
-        close(fd);
-    }
-    if (WIFSIGNALED(status))
-        diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' died of signal %d",
-                   compiler, WTERMSIG(status));
-    else
-        diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' failed with status %d",
-                   compiler, WEXITSTATUS(status));
-    for (ssize_t at = 0, lines = 0; at < n && lines < MAX_LINES; lines++) {
-        const char *line = text + at, *end = memchr(line, '\n', (size_t)(n - at));
-        size_t length = end ? (size_t)(end - line) : (size_t)(n - at);
+    bool killed = WIFSIGNALED(status);
+    Bytes log = {NULL, 0};
+    diag_error(cx->diags, NO_PLACE, "E0112", "the C compiler '%s' %s %d", compiler,
+               killed ? "died of signal" : "failed with status",
+               killed ? WTERMSIG(status) : WEXITSTATUS(status));
+    file_read(cx, m->log, MAX_LOG, &log);
+    const char *line = (const char *)log.data;
+    for (size_t left = log.size, lines = 0; left > 0 && lines < MAX_LINES; lines++) {
+        const char *end = memchr(line, '\n', left);
+        size_t length = end ? (size_t)(end - line) : left;
         diag_note(cx->diags, NO_PLACE, "%s", arena_strndup(cx->temp, line, length));
-        at += (ssize_t)length + 1;
+        line += length + (end != NULL);
+        left -= length + (end != NULL);
     }
     diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
 }
 
 /* In a process group of its own, so that all of it ends when we are told to. */
-static int start_compiler(const CcModule *m, char *argv[], pid_t *child)
+static int start_compiler(const CcModule *m, const char *argv[], pid_t *child)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t group;
@@ -109,14 +98,14 @@ static int start_compiler(const CcModule *m, char *argv[], pid_t *child)
         if (error == 0)
             error = posix_spawn_file_actions_adddup2(&files, 2, 1);
         if (error == 0)
-            error = posix_spawnp(child, argv[0], &files, &group, argv, environ);
+            error = posix_spawnp(child, argv[0], &files, &group, (char *const *)argv, environ);
         posix_spawnattr_destroy(&group);
     }
     posix_spawn_file_actions_destroy(&files);
     return error;
 }
 
-static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
+static bool run_compiler(Cx *cx, const CcModule *m, const char *argv[])
 {
     pid_t child, done;
     int status = 0, error = start_compiler(m, argv, &child);
@@ -138,11 +127,11 @@ static bool run_compiler(Cx *cx, const CcModule *m, char *argv[])
     return status == 0;
 }
 
-CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
-                       const char *flags)
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                  const char *flags)
 {
-    char *argv[MAX_ARGS];
     static const char *const names[] = {"net.so", "log", NULL};
+    const char *argv[MAX_ARGS];
     CcModule *m = NEW(cx->perm, CcModule);
     m->folder = folder_make(cx, names);
     if (!m->folder)
@@ -159,11 +148,6 @@ CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, cons
         return m;
     cc_unload(m);
     return NULL;
-}
-
-CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir)
-{
-    return cc_load_with(cx, c_path, include_dir, NULL, NULL);
 }
 
 void *cc_symbol(Cx *cx, CcModule *m, const char *name)

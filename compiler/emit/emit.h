@@ -11,8 +11,9 @@
 bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
 const char *emit_c_function(Arena *a, const Kernel *k, const Row *row);     /* its name */
 bool emit_is_parallel(const Kernel *k);     /* its first parameter is const n2c_exec *exec */
-/* What a C file with kernels alone begins with: pragmas, headers, the row's helpers. */
-void emit_c_prelude(Str *out, const Row *row, ScalarType type);
+/* What a C file with kernels begins with: pragmas, a header of its own, the rows' helpers. */
+void emit_c_prelude(Str *out, const Row *const *row, int n_rows, ScalarType type,
+                    const char *header);
 
 typedef enum { WEIGHTS_FILE, WEIGHTS_INCBIN, WEIGHTS_ARRAY } WeightsAs;
 
@@ -59,20 +60,21 @@ void pack_weight(const Value *v, const float *src, int64_t first, int64_t count,
 
 /* The system's C compiler and dlopen. */
 typedef struct CcModule CcModule;
-/* Compile a C file (include directory: the runtime's) with $CC or cc at -O2 to a shared object in
- * a private temporary folder and load it. NULL: reported. */
-CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir);
-/* The same with another compiler (NULL: as above) and further options, separated by spaces. */
-CcModule *cc_load_with(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
-                       const char *flags);
+/* Compile a C file (include directory: the runtime's) with cc (NULL: $CC or cc) at -O2 and with
+ * further flags, separated by spaces, to a shared object in a private temporary folder and load
+ * it. NULL: reported. */
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                  const char *flags);
 void *cc_symbol(Cx *cx, CcModule *m, const char *name);
 void cc_unload(CcModule *m);
 
 /* ---- inside emit/ ------------------------------------------------------------------------ */
 /* Names: `taken` maps the C names of the open scopes to the objects that own them. */
+#define C_WORD "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 bool c_is_identifier(const char *s);
 const char *c_identifier(Arena *a, const char *name);      /* legal, no keyword; not yet unique */
 const char *c_name_take(Arena *a, Map *taken, const void *owner, const char *name);
+/* What owner has taken name as, or NULL; owner NULL: as what it can be taken. */
 const char *c_name_of(Arena *a, const Map *taken, const void *owner, const char *name);
 void c_name_free(Arena *a, Map *taken, const void *owner, const char *name);
 char *c_upper(Arena *a, const char *name);                 /* for macros */
@@ -92,18 +94,19 @@ typedef struct EmitFile {          /* what the writers of .c, .h and .json share
     const EmitOptions *o;
     const char *name, *upper;      /* prefixes of functions and macros */
     EmitPublic *io;                /* inputs, then outputs */
-    int n_io;
+    int n_io, n_inputs;
     uint64_t model_hash;
     int64_t weights_bytes, stack_bytes;
 } EmitFile;
 
-/* Adds text with $n prefix, $N upper-case prefix, $F base name of files, $V version, $C command,
- * $R rows. */
+/* Adds text in which $ stands for what differs between networks: see emit_text.c. */
 void emit_text(const EmitFile *f, Str *out, const char *text);
-const char *emit_kind(const Value *v);                     /* "input" "weight" ... */
-const char *emit_io_type(const EmitFile *f, const Value *v);
-/* #if and #endif around what only compilers for this row understand. */
-void emit_condition(Str *out, const Row *row, bool begin);
+/* The same about one input or output, or one row. */
+void emit_text_of(const EmitFile *f, Str *out, const EmitPublic *io, const Row *row,
+                  const char *text);
+/* In quotes, printable ASCII: as in JSON, or as in C. text may be NULL. */
+const char *emit_quote(Arena *a, const char *text, bool json);
+const char *emit_type_of(const EmitFile *f, ScalarType t);
 int64_t step_weight_bytes(const Step *s);
 int step_output(const Step *s);                            /* its last output argument, or -1 */
 void emit_header(const EmitFile *f, Str *out);
@@ -124,7 +127,8 @@ typedef struct EmitC {             /* one kernel being printed */
     bool failed;
 } EmitC;
 
-void emit_fail(EmitC *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *emit_fail(EmitC *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *emit_name(EmitC *e, const void *owner, const char *name);
 const char *emit_expr(EmitC *e, const Expr *x);            /* C text */
 const char *emit_index(EmitC *e, Index x);
 const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n);   /* "x[9*i + 1]" */

@@ -125,10 +125,8 @@ static void emit_assign(EmitC *e, const Stmt *s)
     const char *value = emit_expr(e, s->expr);
     emit_before(e);
     if (s->kind == STMT_SET) {
-        const char *name = c_name_of(e->a, e->taken, s->name, s->name->name);
-        if (!name)
-            emit_fail(e, "name %s is set outside its body", s->name->name);
-        emit_line(e, arena_printf(e->a, "%s = %s;", name ? name : "?", value));
+        const char *name = emit_name(e, s->name, s->name->name);
+        emit_line(e, arena_printf(e->a, "%s = %s;", name, value));
         return;
     }
     const char *name = c_name_take(e->a, e->taken, s->name, s->name->name);
@@ -297,7 +295,7 @@ static void emit_head(EmitC *e, const char *name)
     str_printf(&s, "void %s(%s", name, emit_is_parallel(k) ? "const n2c_exec *exec, " : "");
     for (int i = 0; i < k->n_buffers; i++)
         str_printf(&s, "%s%s%s", i ? ", " : "", pointer_to(e, k->buffer[i], "restrict "),
-                   c_name_of(e->a, e->taken, k->buffer[i], k->buffer[i]->name));
+                   emit_name(e, k->buffer[i], k->buffer[i]->name));
     str_add(&s, ")");
     emit_line(e, s.data);
 }
@@ -308,7 +306,7 @@ static void emit_args(EmitC *e, const char *name)
     for (int i = 0; i < e->kernel->n_buffers; i++) {
         const Buffer *b = e->kernel->buffer[i];
         str_printf(e->out, "    %s%s;\n", pointer_to(e, b, ""),
-                   c_name_of(e->a, e->taken, b, b->name));
+                   emit_name(e, b, b->name));
     }
     str_add(e->out, "};\n");
 }
@@ -324,7 +322,7 @@ static void emit_task(EmitC *e, const char *name, const Stmt *loop, int number)
                               "ctx;", name, name));
     for (int i = 0; i < e->kernel->n_buffers; i++) {
         const Buffer *b = e->kernel->buffer[i];
-        const char *field = c_name_of(e->a, e->taken, b, b->name);
+        const char *field = emit_name(e, b, b->name);
         if (body_uses(loop->body, b))
             emit_line(e, arena_printf(e->a, "%s%s = args->%s;",
                                       pointer_to(e, b, "restrict const "), field, field));
@@ -375,7 +373,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         Str list = str_new(e.a);
         for (int i = 0; i < k->n_buffers; i++)
             str_printf(&list, "%s%s", i ? ", " : "",
-                       c_name_of(e.a, e.taken, k->buffer[i], k->buffer[i]->name));
+                       emit_name(&e, k->buffer[i], k->buffer[i]->name));
         emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s};", name, list.data));
     }
     emit_body(&e, k->body);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void emit_fail(EmitC *e, const char *format, ...)
+const char *emit_fail(EmitC *e, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -24,6 +24,7 @@ void emit_fail(EmitC *e, const char *format, ...)
         diag_error(e->cx->diags, NO_PLACE, "E0961", "internal error: kernel %s on row %s: %s",
                    e->kernel->name, e->row->name, text);
     e->failed = true;
+    return "?";
 }
 
 static const char *type_text(EmitC *e, Type t)
@@ -35,18 +36,20 @@ static const char *type_text(EmitC *e, Type t)
 const char *emit_type(EmitC *e, Type t)
 {
     const char *s = row_type(e->row, t);
-    if (!s)
-        emit_fail(e, "no C type for %s", type_text(e, t));
-    return s ? s : "?";
+    return s ? s : emit_fail(e, "no C type for %s", type_text(e, t));
+}
+
+const char *emit_name(EmitC *e, const void *owner, const char *name)
+{
+    const char *s = c_name_of(e->a, e->taken, owner, name);
+    return s ? s : emit_fail(e, "%s is used outside its body", name);
 }
 
 const char *emit_instr(EmitC *e, Ins ins, Type t, int n, const char *const arg[])
 {
     const char *format = row_format(e->row, ins, t);
-    if (!format) {
-        emit_fail(e, "no instruction %s for %s", ins_name(ins), type_text(e, t));
-        return "?";
-    }
+    if (!format)
+        return emit_fail(e, "no instruction %s for %s", ins_name(ins), type_text(e, t));
     Str s = str_new(e->a);
     for (const char *p = format; *p; p++) {
         if (*p == '$' && p[1] >= '0' && p[1] < '0' + n)
@@ -64,16 +67,10 @@ const char *emit_index(EmitC *e, Index x)
     Str s = str_new(e->a);
     for (int i = 0; i < x.n; i++) {
         int64_t k = x.term[i].coef;
-        const Var *v = x.term[i].var;
-        const char *name = c_name_of(e->a, e->taken, v, v->name);
-        if (!name) {
-            emit_fail(e, "loop variable %s is used outside its loop", v->name);
-            return "?";
-        }
         str_add(&s, i == 0 ? (k < 0 ? "-" : "") : k < 0 ? " - " : " + ");
         if (k != 1 && k != -1)
             str_printf(&s, "%" PRId64 "*", k < 0 ? -k : k);
-        str_add(&s, name);
+        str_add(&s, emit_name(e, x.term[i].var, x.term[i].var->name));
     }
     if (x.n == 0)
         str_printf(&s, "%" PRId64, x.c);
@@ -86,10 +83,8 @@ const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n)
 {
     int64_t extent[MAX_DIMS], stride[MAX_DIMS];
     int rank = buffer_physical(b, extent);
-    if (n != rank) {
-        emit_fail(e, "access to %s has %d indices, its storage %d", b->name, n, rank);
-        return "?";
-    }
+    if (n != rank)
+        return emit_fail(e, "access to %s has %d indices, its storage %d", b->name, n, rank);
     int64_t step = 1;
     for (int i = rank - 1; i >= 0; i--) {
         stride[i] = step;
@@ -101,12 +96,7 @@ const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n)
         Index x = b->kind == BUF_LOCAL ? index_offset(index[i], b->dim[i].lo) : index[i];
         flat = index_add(e->a, flat, index_scale(e->a, x, stride[i]));
     }
-    const char *name = c_name_of(e->a, e->taken, b, b->name);
-    if (!name) {
-        emit_fail(e, "buffer %s is used outside its body", b->name);
-        return "?";
-    }
-    return arena_printf(e->a, "%s[%s]", name, emit_index(e, flat));
+    return arena_printf(e->a, "%s[%s]", emit_name(e, b, b->name), emit_index(e, flat));
 }
 
 /* ---- leaves ----------------------------------------------------------------------------- */
@@ -123,7 +113,7 @@ static const char *float_text(EmitC *e, double v, bool is_double)
         return is_double ? arena_printf(e->a, "n2c_f64_of_bits(UINT64_C(0x%016" PRIx64 "))", wide)
                          : arena_printf(e->a, "n2c_f32_of_bits(0x%08" PRIx32 "u)", narrow);
     }
-    if (fabs(v) <= 16777216.0 && v >= -16777216.0 && (double)(int32_t)v == v)
+    if (fabs(v) <= 16777216.0 && (double)(int32_t)v == v)
         str_printf(&s, "%s%" PRId32 ".0", signbit(v) ? "-" : "", abs((int32_t)v));
     else
         str_hex_double(&s, v);
@@ -155,28 +145,14 @@ static const char *load_text(EmitC *e, const Expr *x)
     return emit_instr(e, INS_LOAD, x->type, 1, &address);
 }
 
-static const char *name_text(EmitC *e, const Name *n)
-{
-    const char *s = c_name_of(e->a, e->taken, n, n->name);
-    if (!s)
-        emit_fail(e, "name %s is used outside its body", n->name);
-    return s ? s : "?";
-}
-
 /* ---- operations ------------------------------------------------------------------------- */
 
-static bool is_number_const(const Expr *x)
+/* The constant that x is, on all its lanes, or NaN: none. */
+static double constant_of(const Expr *x)
 {
     while (x->kind == EXPR_BCAST)
         x = x->arg[0];
-    return x->kind == EXPR_CONST && !isnan(x->value);
-}
-
-static bool is_zero_const(const Expr *x)
-{
-    while (x->kind == EXPR_BCAST)
-        x = x->arg[0];
-    return x->value == 0;
+    return x->kind == EXPR_CONST ? x->value : (double)NAN;
 }
 
 /* min and max keep their first operand on a tie. One with a constant is cheaper with the constant
@@ -184,33 +160,18 @@ static bool is_zero_const(const Expr *x)
  * same, so a constant other than 0 may change sides. */
 static const char *min_max_text(EmitC *e, const Expr *x)
 {
-    const Expr *a = x->arg[0], *b = x->arg[1];
-    Ins ins = x->op == BIN_MIN ? INS_MIN : INS_MAX;
-    if (!is_number_const(b) && is_number_const(a) && !is_zero_const(a)) {
-        const Expr *swap = a;
-        a = b;
-        b = swap;
-    }
-    if (is_number_const(b))
-        ins = x->op == BIN_MIN ? INS_MIN_NUM : INS_MAX_NUM;
-    const char *arg[2] = {emit_expr(e, a), emit_expr(e, b)};
+    double a = constant_of(x->arg[0]), b = constant_of(x->arg[1]);
+    bool swap = isnan(b) && !isnan(a) && a != 0;
+    const char *arg[2] = {emit_expr(e, x->arg[swap]), emit_expr(e, x->arg[!swap])};
+    bool number = swap || !isnan(b);
+    Ins ins = x->op == BIN_MIN ? number ? INS_MIN_NUM : INS_MIN : number ? INS_MAX_NUM : INS_MAX;
     return emit_instr(e, ins, x->type, 2, arg);
 }
 
 static const Ins bin_ins[] = {[BIN_ADD] = INS_ADD, [BIN_SUB] = INS_SUB, [BIN_MUL] = INS_MUL,
                               [BIN_DIV] = INS_DIV, [BIN_MIN] = INS_MIN, [BIN_MAX] = INS_MAX};
-
-static const char *un_text(EmitC *e, const Expr *x)
-{
-    static const Ins un_ins[] = {[UN_NEG] = INS_NEG, [UN_ABS] = INS_ABS, [UN_SQRT] = INS_SQRT,
-                                 [UN_ROUND] = INS_ROUND, [UN_POW2I] = INS_POW2I};
-    if (x->op > UN_POW2I) {
-        emit_fail(e, "a function is left that expand-math should have expanded");
-        return "?";
-    }
-    const char *arg = emit_expr(e, x->arg[0]);
-    return emit_instr(e, un_ins[x->op], x->type, 1, &arg);
-}
+static const Ins un_ins[] = {[UN_NEG] = INS_NEG, [UN_ABS] = INS_ABS, [UN_SQRT] = INS_SQRT,
+                             [UN_ROUND] = INS_ROUND, [UN_POW2I] = INS_POW2I};
 
 static const char *bcast_text(EmitC *e, const Expr *x)
 {
@@ -227,10 +188,8 @@ static const char *bcast_text(EmitC *e, const Expr *x)
 
 static const char *cast_text(EmitC *e, const Expr *x)
 {
-    if (x->type.lanes > 1) {
-        emit_fail(e, "vector conversions have no instruction yet");
-        return "?";
-    }
+    if (x->type.lanes > 1)
+        return emit_fail(e, "vector conversions have no instruction yet");
     return arena_printf(e->a, "(%s)(%s)", emit_type(e, x->type), emit_expr(e, x->arg[0]));
 }
 
@@ -257,27 +216,31 @@ static const char *hsum_text(EmitC *e, const Expr *x)
 const char *emit_expr(EmitC *e, const Expr *x)
 {
     const char *arg[4] = {0};
+    Ins ins = INS_FMA;
     switch (x->kind) {
     case EXPR_CONST: return const_text(e, x->type, x->value);
     case EXPR_LOAD: return load_text(e, x);
-    case EXPR_NAME: return name_text(e, x->name);
-    case EXPR_UN: return un_text(e, x);
+    case EXPR_NAME: return emit_name(e, x->name, x->name->name);
     case EXPR_CAST: return cast_text(e, x);
     case EXPR_BCAST: return bcast_text(e, x);
     case EXPR_HSUM: return hsum_text(e, x);
     case EXPR_BIN:
         if (x->op == BIN_MIN || x->op == BIN_MAX)
             return min_max_text(e, x);
+        ins = bin_ins[x->op];
+        break;
+    case EXPR_UN:
+        if (x->op > UN_POW2I)
+            return emit_fail(e, "a function is left that expand-math should have expanded");
+        ins = un_ins[x->op];
+        break;
+    case EXPR_SELECT:
+        ins = (Ins)(INS_SELECT_LT + x->op);
         break;
     case EXPR_FMA:
-    case EXPR_SELECT:
         break;
     }
     for (int i = 0; i < expr_args(x); i++)
         arg[i] = emit_expr(e, x->arg[i]);
-    if (x->kind == EXPR_BIN)
-        return emit_instr(e, bin_ins[x->op], x->type, 2, arg);
-    if (x->kind == EXPR_FMA)
-        return emit_instr(e, INS_FMA, x->type, 3, arg);
-    return emit_instr(e, (Ins)(INS_SELECT_LT + x->op), x->type, 4, arg);
+    return emit_instr(e, ins, x->type, expr_args(x), arg);
 }

@@ -7,50 +7,27 @@
 
 #include <inttypes.h>
 
-static void add_string(Str *out, const char *text)
+static const char *quote(const EmitFile *f, const char *text)
 {
-    str_char(out, '"');
-    for (const unsigned char *p = (const unsigned char *)(text ? text : ""); *p; p++) {
-        if (*p == '"' || *p == '\\')
-            str_printf(out, "\\%c", *p);
-        else if (*p < 32 || *p > 126)
-            str_printf(out, "\\u%04x", *p);
-        else
-            str_char(out, (char)*p);
-    }
-    str_char(out, '"');
-}
-
-static void add_key_string(Str *out, const char *key, const char *text)
-{
-    str_printf(out, "\"%s\": ", key);
-    add_string(out, text);
+    return emit_quote(f->cx->temp, text, true);
 }
 
 static void add_values(const EmitFile *f, Str *out)
 {
+    static const char *const kind[] = {"input", "output", "activation", "weight", "scratch"};
     str_add(out, "  \"buffers\": [\n");
     for (int i = 0; i < f->m->n_values; i++) {
         const Value *v = f->m->value[i];
-        str_add(out, "    {");
-        add_key_string(out, "name", v->name);
-        str_add(out, ", ");
-        add_key_string(out, "kind", emit_kind(v));
-        str_add(out, ", ");
-        add_key_string(out, "layout", buffer_text(f->cx->temp, &v->shape));
-        if (v->key) {
-            str_add(out, ", ");
-            add_key_string(out, "tensor", v->key);
-        }
-        for (int k = 0; v->make && k < MAX_SOURCES && v->made_from[k]; k++) {
-            str_add(out, k > 0 ? ", " : ", \"made_from\": [");
-            add_string(out, v->made_from[k]);
-        }
+        str_printf(out, "    {\"name\": %s, \"kind\": \"%s\", \"layout\": %s", quote(f, v->name),
+                   kind[v->kind], quote(f, buffer_text(f->cx->temp, &v->shape)));
+        if (v->key)
+            str_printf(out, ", \"tensor\": %s", quote(f, v->key));
+        for (int k = 0; v->make && k < MAX_SOURCES && v->made_from[k]; k++)
+            str_printf(out, "%s%s", k > 0 ? ", " : ", \"made_from\": [", quote(f, v->made_from[k]));
         str_add(out, v->made_from[0] ? "]" : "");
-        str_printf(out, ", \"offset\": %" PRId64 ", \"bytes\": %" PRId64, v->offset,
-                   buffer_bytes(&v->shape));
-        str_printf(out, ", \"first_step\": %d, \"last_step\": %d}%s\n", v->first_step,
-                   v->last_step, i + 1 < f->m->n_values ? "," : "");
+        str_printf(out, ", \"offset\": %" PRId64 ", \"bytes\": %" PRId64 ", \"first_step\": %d"
+                        ", \"last_step\": %d}%s\n", v->offset, buffer_bytes(&v->shape),
+                   v->first_step, v->last_step, i + 1 < f->m->n_values ? "," : "");
     }
     str_add(out, "  ],\n");
 }
@@ -59,10 +36,9 @@ static void add_values(const EmitFile *f, Str *out)
 static void add_more(const EmitFile *f, Str *out, const Step *s)
 {
     str_add(out, ", \"more\": {");
-    for (int row = 1; row <= f->m->n_more; row++) {
-        str_add(out, row > 1 ? ",\n       " : "\n       ");
-        add_key_string(out, f->o->row[row]->name, step_kernel(s, row)->schedule);
-    }
+    for (int row = 1; row <= f->m->n_more; row++)
+        str_printf(out, "%s\n       \"%s\": %s", row > 1 ? "," : "", f->o->row[row]->name,
+                   quote(f, step_kernel(s, row)->schedule));
     str_add(out, "}");
 }
 
@@ -72,73 +48,42 @@ static void add_steps(const EmitFile *f, Str *out)
     for (int i = 0; i < f->m->n_steps; i++) {
         const Step *s = &f->m->step[i];
         const Kernel *k = s->kernel;
-        str_add(out, "    {");
-        add_key_string(out, "kernel", k->name);
-        str_add(out, ", ");
-        add_key_string(out, "origin", k->origin);
-        str_add(out, ", ");
-        add_key_string(out, "schedule", k->schedule);
-        str_add(out, ", ");
-        add_key_string(out, "why", k->why);
+        str_printf(out, "    {\"kernel\": %s, \"origin\": %s, \"schedule\": %s, \"why\": %s",
+                   quote(f, k->name), quote(f, k->origin), quote(f, k->schedule),
+                   quote(f, k->why));
         if (f->m->n_more > 0)
             add_more(f, out, s);
         str_printf(out, ",\n     \"macs\": %" PRId64 ", \"flops\": %" PRId64
                         ", \"weight_bytes\": %" PRId64 ", \"arguments\": [",
                    k->macs, k->flops, step_weight_bytes(s));
-        for (int a = 0; a < k->n_buffers; a++) {
-            str_add(out, a ? ", " : "");
-            add_string(out, s->arg[a]->name);
-        }
+        for (int a = 0; a < k->n_buffers; a++)
+            str_printf(out, "%s%s", a ? ", " : "", quote(f, s->arg[a]->name));
         str_printf(out, "]}%s\n", i + 1 < f->m->n_steps ? "," : "");
     }
     str_add(out, "  ]\n");
 }
 
-static void add_public(const EmitFile *f, Str *out, ValueKind kind, const char *key)
-{
-    bool first = true;
-    str_printf(out, "  \"%s\": [", key);
-    for (int i = 0; i < f->n_io; i++) {
-        const EmitPublic *p = &f->io[i];
-        if (p->value->kind != kind)
-            continue;
-        str_add(out, first ? "\n    {" : ",\n    {");
-        add_key_string(out, "name", p->value->name);
-        str_add(out, ", ");
-        add_key_string(out, "field", p->field);
-        str_add(out, ", ");
-        add_key_string(out, "type", scalar_name(p->value->shape.type));
-        str_add(out, ", \"shape\": [1");
-        for (int d = 1; d < p->value->shape.rank; d++)
-            str_printf(out, ", %" PRId64, p->value->shape.dim[d].extent);
-        str_printf(out, "], \"elements\": %" PRId64 "}", p->count);
-        first = false;
-    }
-    str_add(out, first ? "],\n" : "\n  ],\n");
-}
+#define PUBLIC(kind) \
+    "[${" kind "$,\n    {\"name\": $Q, \"field\": \"$f\", \"type\": \"$y\", " \
+    "\"shape\": [1$s], \"elements\": $k}$}\n  ],\n"
 
 void emit_json(const EmitFile *f, Str *out)
 {
-    str_add(out, "{\n  ");
-    add_key_string(out, "network", f->m->name);
-    str_add(out, ",\n  ");
-    add_key_string(out, "compiler", arena_printf(f->cx->temp, "net2c %s", f->o->version));
-    str_add(out, ",\n  ");
-    add_key_string(out, "options", f->o->command);
-    str_add(out, ",\n  ");
-    Str rows = str_new(f->cx->temp);
-    for (int i = 0; i < f->o->n_rows; i++)
-        str_printf(&rows, "%s%s", i ? "," : "", f->o->row[i]->name);
-    add_key_string(out, "isa", rows.data);
-    str_printf(out, ",\n  \"batch\": %" PRId64 ",\n  \"model_hash\": \"%016" PRIx64 "\",\n",
-               f->m->batch, f->model_hash);
-    str_printf(out, "  \"weights_bytes\": %" PRId64 ",\n  \"weights_body_offset\": %" PRId64
-                    ",\n  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64
-                    ",\n  \"stack_bytes\": %" PRId64 ",\n",
-               f->weights_bytes, blob_body_offset(f->m), f->m->arena_bytes,
-               f->m->arena_lower_bound, f->stack_bytes);
-    add_public(f, out, VALUE_INPUT, "inputs");
-    add_public(f, out, VALUE_OUTPUT, "outputs");
+    emit_text(f, out,
+              "{\n"
+              "  \"network\": $Q,\n"
+              "  \"compiler\": \"net2c $V\",\n"
+              "  \"options\": $J,\n"
+              "  \"isa\": \"${r$,$r$}\",\n"
+              "  \"batch\": $B,\n"
+              "  \"model_hash\": \"$H\",\n"
+              "  \"weights_bytes\": $W,\n"
+              "  \"weights_body_offset\": $P,\n"
+              "  \"arena_bytes\": $A,\n"
+              "  \"arena_lower_bound\": $l,\n"
+              "  \"stack_bytes\": $S,\n"
+              "  \"inputs\": " PUBLIC("i")
+              "  \"outputs\": " PUBLIC("o"));
     add_values(f, out);
     add_steps(f, out);
     str_add(out, "}\n");

@@ -8,39 +8,29 @@
 
 #include <string.h>
 
-static bool is_word_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
+#define DIGITS "0123456789"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
 
 bool c_is_identifier(const char *s)
 {
-    if (!*s || (*s >= '0' && *s <= '9'))
-        return false;
-    while (is_word_char(*s))
-        s++;
-    return !*s;
+    return *s && !strchr(DIGITS, *s) && !s[strspn(s, C_WORD)];
 }
 
 /* Words of C and C++, and macros that compilers define without underscores. */
 static bool is_reserved(const char *s)
 {
-    static const char *const word[] = {
-        "alignas", "alignof", "and", "and_eq", "asm", "assert", "auto", "bitand", "bitor", "bool",
-        "break", "case", "catch", "char", "class", "compl", "concept", "const", "const_cast",
-        "consteval", "constexpr", "constinit", "continue", "decltype", "default", "delete", "do",
-        "double", "dynamic_cast", "else", "enum", "errno", "explicit", "export", "extern",
-        "false", "float", "for", "friend", "goto", "i386", "if", "inline", "int", "int32_t",
-        "linux", "long", "main", "mutable", "namespace", "new", "noexcept", "not", "not_eq",
-        "nullptr", "operator", "or", "or_eq", "private", "protected", "ptrdiff_t", "public",
-        "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed",
-        "size_t", "sizeof", "static", "static_assert", "static_cast", "struct", "switch",
-        "template", "this", "thread_local", "throw", "true", "try", "typedef", "typeid",
-        "typename", "typeof", "uint32_t", "uint64_t", "union", "unix", "unsigned", "using",
-        "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
-    };
-    for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
-        if (!strcmp(s, word[i]))
+    static const char words[] =
+        " alignas alignof and and_eq asm assert auto bitand bitor bool break case catch char"
+        " class compl concept const const_cast consteval constexpr constinit continue decltype"
+        " default delete do double dynamic_cast else enum errno explicit export extern false"
+        " float for friend goto i386 if inline int int32_t linux long main mutable namespace"
+        " new noexcept not not_eq nullptr operator or or_eq private protected ptrdiff_t public"
+        " register reinterpret_cast requires restrict return short signed size_t sizeof static"
+        " static_assert static_cast struct switch template this thread_local throw true try"
+        " typedef typeid typename typeof uint32_t uint64_t union unix unsigned using virtual"
+        " void volatile wchar_t while xor xor_eq ";
+    for (const char *p = words; (p = strstr(p + 1, s)); )
+        if (p[-1] == ' ' && p[strlen(s)] == ' ')
             return true;
     return false;
 }
@@ -49,29 +39,17 @@ static bool is_reserved(const char *s)
  * underscore, ours with n2c. */
 static bool needs_prefix(const char *s)
 {
-    bool lower = !s[1];
-    for (const char *p = s; *p; p++)
-        lower |= *p >= 'a' && *p <= 'z';
-    return !lower || *s == '_' || (*s >= '0' && *s <= '9') || !strncmp(s, "n2c", 3) ||
+    bool capitals = s[1] && !s[strcspn(s, LOWER)];
+    return capitals || strchr("_" DIGITS, *s) || !strncmp(s, "n2c", 3) ||
            !strncmp(s, "N2C", 3) || is_reserved(s);
 }
 
 const char *c_identifier(Arena *a, const char *name)
 {
     char *s = arena_strdup(a, *name ? name : "x");
-    for (char *p = s; *p; p++)
-        if (!is_word_char(*p))
-            *p = '_';
+    for (char *p = s; *(p += strspn(p, C_WORD)); )
+        *p = '_';
     return needs_prefix(s) ? arena_printf(a, "v_%s", s) : s;
-}
-
-const char *c_name_take(Arena *a, Map *taken, const void *owner, const char *name)
-{
-    const char *stem = c_identifier(a, name), *s = stem;
-    for (int i = 2; map_get(taken, s); i++)
-        s = arena_printf(a, "%s_%d", stem, i);
-    map_put(taken, s, (void *)(uintptr_t)owner);
-    return s;
 }
 
 const char *c_name_of(Arena *a, const Map *taken, const void *owner, const char *name)
@@ -79,10 +57,17 @@ const char *c_name_of(Arena *a, const Map *taken, const void *owner, const char 
     enum { MAX_SAME = 4096 };
     const char *stem = c_identifier(a, name), *s = stem;
     for (int i = 2; map_get(taken, s) != owner; i++) {
-        if (i > MAX_SAME)
+        if (owner && i > MAX_SAME)
             return NULL;
         s = arena_printf(a, "%s_%d", stem, i);
     }
+    return s;
+}
+
+const char *c_name_take(Arena *a, Map *taken, const void *owner, const char *name)
+{
+    const char *s = c_name_of(a, taken, NULL, name);
+    map_put(taken, s, (void *)(uintptr_t)owner);
     return s;
 }
 
@@ -97,7 +82,7 @@ char *c_upper(Arena *a, const char *name)
 {
     char *s = arena_strdup(a, name);
     for (char *p = s; *p; p++)
-        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : is_word_char(*p) ? *p : '_';
+        *p = strchr(LOWER, *p) ? (char)(*p - 'a' + 'A') : strchr(C_WORD, *p) ? *p : '_';
     return s;
 }
 

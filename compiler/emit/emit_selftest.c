@@ -17,11 +17,6 @@
 enum { MOST = 1000, NUMBERS_A_LINE = 4 };
 #define TOLERANCE 1e-4
 
-static bool is_input(const EmitPublic *p)
-{
-    return p->value->kind == VALUE_INPUT;
-}
-
 static int64_t stride_of(const EmitPublic *p)
 {
     return (p->count + MOST - 1) / MOST;
@@ -59,13 +54,9 @@ static double allowed(const EmitPublic *p, const double *expected)
 static void add_data(const EmitFile *f, Str *out)
 {
     for (int i = 0; i < f->n_io; i++) {
-        const EmitPublic *p = &f->io[i];
-        emit_text(f, out, arena_printf(f->cx->temp,
-                                       "static %s %s_%s[$N_MAX_BATCH * $N_%s_COUNT];\n",
-                                       emit_io_type(f, p->value), is_input(p) ? "in" : "out",
-                                       p->field, p->macro));
-        if (!is_input(p))
-            add_expected(out, p, f->o->test->expected[i]);
+        emit_text_of(f, out, &f->io[i], NULL, "static $T $d_$f[$N_MAX_BATCH * $N_$M_COUNT];\n");
+        if (i >= f->n_inputs)
+            add_expected(out, &f->io[i], f->o->test->expected[i]);
     }
 }
 
@@ -81,16 +72,11 @@ static void add_row_test(const EmitFile *f, Str *out)
               "    if (!$n_use_isa(m, isa)) {\n"
               "        printf(\"%s: not on this CPU\\n\", row);\n"
               "        return 1;\n"
-              "    }\n");
-    for (int i = 0; i < f->n_io; i++)
-        if (!is_input(&f->io[i]))
-            str_printf(out, "    memset(out_%s, 255, sizeof out_%s);\n", f->io[i].field,
-                       f->io[i].field);
-    str_add(out, "    right = run(m, io);\n");
-    for (int i = 0; i < f->n_io; i++) {
+              "    }\n"
+              "${o    memset(out_$f, 255, sizeof out_$f);\n$}"
+              "    right = run(m, io);\n");
+    for (int i = f->n_inputs; i < f->n_io; i++) {
         const EmitPublic *p = &f->io[i];
-        if (is_input(p))
-            continue;
         str_printf(out, "    right &= compare(\"%s\", out_%s, want_%s, %" PRId64 "u, "
                         "sizeof want_%s / sizeof *want_%s,\n        ", p->field, p->field,
                    p->field, stride_of(p), p->field, p->field);
@@ -162,29 +148,26 @@ static void add_helpers(const EmitFile *f, Str *out)
 
 static void add_main(const EmitFile *f, Str *out)
 {
-    bool linked = f->o->weights_as != WEIGHTS_FILE;
-    emit_text(f, out, linked ?
+    emit_text(f, out,
               "int main(int argc, char **argv)\n"
               "{\n"
               "    const int bench = argc > 1 && strcmp(argv[1], \"--bench\") == 0;\n"
-              "    const void *const weights = $n_weights;\n"
+              "${l    const void *const weights = $n_weights;\n"
               "    const size_t bytes = $N_WEIGHTS_BYTES;\n"
-              "    n2c_status status = N2C_OK;\n" :
-              "int main(int argc, char **argv)\n"
-              "{\n"
-              "    const int bench = argc > 1 && strcmp(argv[1], \"--bench\") == 0;\n"
-              "    const char *const path = argc > bench + 1 ? argv[bench + 1] : \"$F.n2w\";\n"
+              "    n2c_status status = N2C_OK;\n$}"
+              "${m    const char *const path = argc > bench + 1 ? argv[bench + 1] : \"$F.n2w\";\n"
               "    const void *weights;\n"
               "    size_t bytes;\n"
-              "    n2c_status status = n2c_map_weights(path, &weights, &bytes);\n");
-    emit_text(f, out, "    int right = 1;\n    $n_model m;\n    $n_io io;\n");
-    for (int i = 0, input = 0; i < f->n_io; i++) {
-        const EmitPublic *p = &f->io[i];
-        str_printf(out, "    io.%s = %s_%s;\n", p->field, is_input(p) ? "in" : "out", p->field);
-        if (is_input(p))
+              "    n2c_status status = n2c_map_weights(path, &weights, &bytes);\n$}"
+              "    int right = 1;\n"
+              "    $n_model m;\n"
+              "    $n_io io;\n");
+    for (int i = 0; i < f->n_io; i++) {
+        emit_text_of(f, out, &f->io[i], NULL, "    io.$f = $d_$f;\n");
+        if (i < f->n_inputs)
             str_printf(out, "    fill(in_%s, sizeof in_%s / sizeof *in_%s,\n"
-                            "        UINT64_C(0x%016" PRIx64 "));\n",
-                       p->field, p->field, p->field, f->o->test->seed[input++]);
+                            "        UINT64_C(0x%016" PRIx64 "));\n", f->io[i].field,
+                       f->io[i].field, f->io[i].field, f->o->test->seed[i]);
     }
     emit_text(f, out,
               "    if (status == N2C_OK)\n"
@@ -194,32 +177,22 @@ static void add_main(const EmitFile *f, Str *out)
               "    if (status != N2C_OK) {\n"
               "        printf(\"status %d: see net2c_rt.h\\n\", (int)status);\n"
               "        return 1;\n"
-              "    }\n");
-    for (int i = 0; i < f->o->n_rows; i++) {
-        const char *name = f->o->row[i]->name;
-        emit_text(f, out, arena_printf(f->cx->temp,
-                                       "    right &= test(&m, &io, $N_ISA_%s, \"%s\", bench);\n",
-                                       c_upper(f->cx->temp, name), name));
-    }
-    str_add(out, "    return !right;\n}\n");
+              "    }\n"
+              "${r    right &= test(&m, &io, $N_ISA_$I, \"$r\", bench);\n$}"
+              "    return !right;\n"
+              "}\n");
 }
 
 void emit_selftest(const EmitFile *f, Str *out)
 {
-    static const char *const parts[] = {"$F.c libnet2c_rt.a", "$F.c $F_weights.S -I.",
-                                        "$F.c $F_weights.c"};
     emit_text(f, out,
               "/* $F_test.c: does $F.c compute what it should? Generated by net2c $V.\n"
               " *\n"
               " * Seeded numbers go in; what comes out is compared with the operators'\n"
               " * definitions in double precision, on each instruction set that this CPU has.\n"
-              " * Build: cc -O2 $F_test.c ");
-    emit_text(f, out, parts[f->o->weights_as]);
-    emit_text(f, out,
-              " -lm\n"
-              " * usage: $F_test [--bench]");
-    emit_text(f, out, f->o->weights_as == WEIGHTS_FILE ? " [$F.n2w]\n" : "\n");
-    emit_text(f, out,
+              " * Build: cc -O2 $F_test.c $F.c ${mlibnet2c_rt.a$}${S$F_weights.S -I.$}"
+              "${C$F_weights.c$} -lm\n"
+              " * usage: $F_test [--bench]${m [$F.n2w]$}\n"
               " * Exit status: 0 right, 1 wrong. --bench: milliseconds of $N_MAX_BATCH items.\n"
               " */\n"
               "#include \"$F.h\"\n\n"

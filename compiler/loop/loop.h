@@ -323,6 +323,8 @@ const Expr *expr_map(Arena *a, const Expr *e, ExprMap f, void *user);
 /* Deep copy of a body, each loop getting fresh Vars and each let/var/local fresh ones, with index
  * substitution of v by `by` (v NULL: plain copy). */
 Body body_copy(Arena *a, Body b, const Var *v, Index by);
+/* The same of one statement, several variables at once. */
+Stmt *stmt_copy(Arena *a, const Stmt *s, const Var *const *v, const Index *by, int n);
 /* Substitute in place of all indices and conditions below. */
 void body_subst(Arena *a, Body *b, const Var *v, Index by);
 /* Give each let, var and local of a kernel, and each loop within another, a spelling of its own

@@ -298,6 +298,17 @@ Body body_copy(Arena *a, Body b, const Var *v, Index by)
     return body_rename_copy(&cx, b);
 }
 
+Stmt *stmt_copy(Arena *a, const Stmt *s, const Var *const *v, const Index *by, int n)
+{
+    RenameCx cx = {a, NULL, NULL};
+    Stmt alone = *s;
+
+    alone.next = NULL;
+    for (int i = 0; i < n; i++)
+        rename_add(&cx, (Rename){.from = v[i], .by = by[i]});
+    return body_rename_copy(&cx, (Body){&alone, &alone}).first;
+}
+
 static void stmt_subst(void *user, Stmt *s)
 {
     stmt_rename(user, s);

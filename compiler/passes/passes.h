@@ -65,6 +65,8 @@ typedef struct PassRun {      /* how the runner behaves */
 bool pass_run_graph(PassCx *, const PassRun *, const PassDef *, Graph *);
 bool pass_run_kernel(PassCx *, const PassRun *, const PassDef *, Kernel *);
 bool pass_run_module(PassCx *, const PassRun *, const PassDef *, Module *);
+/* What a kernel pass returns that put names beside others: if it did, makes them unique first. */
+PassResult pass_renamed(Kernel *k, bool changed);
 bool pass_enabled(const PassRun *, const PassDef *);
 
 #endif

@@ -39,6 +39,13 @@ const PassDef *pass_find(const char *name)
     return NULL;
 }
 
+PassResult pass_renamed(Kernel *k, bool changed)
+{
+    if (changed)
+        kernel_unique_names(k);
+    return changed ? PASS_CHANGED : PASS_UNCHANGED;
+}
+
 bool pass_enabled(const PassRun *run, const PassDef *p)
 {
     if (!run)

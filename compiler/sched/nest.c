@@ -55,9 +55,7 @@ static void search_load(void *user, const Expr *e)
     LoadSearch *s = user;
     if (e->kind != EXPR_LOAD || e->buffer != s->buffer)
         return;
-    for (int d = 0; s->found && d < e->n_index; d++)
-        if (!index_equal(e->index[d], s->found->index[d]))
-            s->mixed = true;
+    s->mixed |= s->found && !indices_equal(e->index, s->found->index, e->n_index);
     s->found = e;
 }
 
@@ -70,31 +68,7 @@ static LoadSearch find_load(const Stmt *store, const Buffer *b)
 
 static bool same_element(const Expr *load, const Stmt *store)
 {
-    for (int d = 0; d < store->n_index; d++)
-        if (!index_equal(load->index[d], store->index[d]))
-            return false;
-    return true;
-}
-
-static const Stmt *stmt_renamed(Arena *a, const Stmt *s, const Var *const *from, const Index *to,
-                                int n)
-{
-    Stmt *copy = NEW(a, Stmt);
-    *copy = *s;
-    copy->next = NULL;
-    Body body = {0};
-    body_add(&body, copy);
-    /* Two rounds, since a new index may contain a variable that is still to be replaced. */
-    const Var *mark[MAX_NEST_LOOPS];
-    for (int i = 0; i < n; i++) {
-        Var *m = NEW(a, Var);
-        *m = *from[i];
-        mark[i] = m;
-        body = body_copy(a, body, from[i], index_var(a, m));
-    }
-    for (int i = 0; i < n; i++)
-        body = body_copy(a, body, mark[i], to[i]);
-    return body.first;
+    return indices_equal(load->index, store->index, store->n_index);
 }
 
 static int64_t reach_of(const Term *t)
@@ -174,7 +148,7 @@ static Nest *nest_start(Arena *a, Kernel *k, const Flat *f)
 static bool join_limits(Nest *nest, const Flat *f, const Index *to)
 {
     Stmt *guard = stmt_if(nest->arena, nest->cond, nest->n_cond);
-    const Stmt *renamed = stmt_renamed(nest->arena, guard, nest->var, to, nest->n_vars);
+    const Stmt *renamed = stmt_copy(nest->arena, guard, nest->var, to, nest->n_vars);
     int n_cond = 0;
     for (int i = 0; i < renamed->n_cond; i++)
         nest->limit[i] = renamed->cond[i];
@@ -211,11 +185,9 @@ static bool join_update(Nest *nest, const Flat *f)
     }
     if (spatial != nest->n_vars || spatial == f->n_vars)
         return false;
-    const Stmt *init = stmt_renamed(nest->arena, nest->init, nest->var, to, spatial);
-    for (int d = 0; d < init->n_index; d++)
-        if (!index_equal(init->index[d], f->store->index[d]))
-            return false;
-    if (!may_follow(f->store, init) || !reads_own_only(init, init) || !is_injective(f->store))
+    const Stmt *init = stmt_copy(nest->arena, nest->init, nest->var, to, spatial);
+    if (!indices_equal(init->index, f->store->index, init->n_index) ||
+        !may_follow(f->store, init) || !reads_own_only(init, init) || !is_injective(f->store))
         return false;
     Nest joined = *nest;
     if (!join_limits(&joined, f, to))
@@ -304,7 +276,7 @@ static bool join_step(Nest *nest, const Flat *f)
         (!nest->update && (nest->n_cond || has_reduction(nest))) ||
         !map_step(nest, f, read.found, to))
         return false;
-    const Stmt *step = stmt_renamed(nest->arena, f->store, f->var, to, f->n_vars);
+    const Stmt *step = stmt_copy(nest->arena, f->store, f->var, to, f->n_vars);
     if (!same_element(find_load(step, last->buffer).found, last) ||
         !is_injective(step) || !may_follow(step, nest->init) ||
         (nest->update && !may_follow(step, nest->update)))

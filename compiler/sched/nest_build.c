@@ -79,16 +79,10 @@ static int64_t piece_of(const Nest *nest, const char *name, int64_t rest)
 /* A statement of the nest with each original variable replaced by its value here. */
 static Stmt *instance(const Emitter *m, const Stmt *s)
 {
-    Stmt *copy = NEW(m->arena, Stmt);
-    *copy = *s;
-    copy->next = NULL;
-    Body body = {0};
-    body_add(&body, copy);
-    for (int i = 0; i < m->nest->n_vars; i++) {
-        const Var *v = m->nest->var[i];
-        body = body_copy(m->arena, body, v, value_of(m, v->name));
-    }
-    return body.first;
+    Index value[MAX_NEST_LOOPS];
+    for (int i = 0; i < m->nest->n_vars; i++)
+        value[i] = value_of(m, m->nest->var[i]->name);
+    return stmt_copy(m->arena, s, m->nest->var, value, m->nest->n_vars);
 }
 
 typedef struct Replace {
@@ -123,8 +117,7 @@ static Body *open_loop(Emitter *m, Body *out, int level, int64_t extent, int64_t
         m->value[level] = index_const(start);
         return out;
     }
-    Var *v = NEW(m->arena, Var);
-    *v = (Var){l->name, extent};
+    const Var *v = var_new(m->arena, l->name, extent);
     m->value[level] = index_offset(index_var(m->arena, v), start);
     Stmt *loop = stmt_for(m->arena, v, l->kind);
     body_add(out, loop);
@@ -148,12 +141,13 @@ static void emit_steps(Emitter *m, Body *out, const Expr *e, const Stmt *last)
         Stmt *s = instance(m, i == 0 ? last : nest->step[i - 1]);
         if (i > 0) {
             const Stmt *before = i == 1 ? last : nest->step[i - 2];
-            Name *name = NEW(m->arena, Name);
-            *name = (Name){arena_printf(m->arena, "v%d", i), e->type, false};
-            if (e->kind != EXPR_NAME)
+            if (e->kind != EXPR_NAME) {
+                const Name *name = name_new(m->arena, arena_printf(m->arena, "v%d", i), e->type,
+                                            false);
                 body_add(out, stmt_let(m->arena, name, e));
-            Replace r = {before->buffer,
-                         e->kind == EXPR_NAME ? e : expr_name(m->arena, name)};
+                e = expr_name(m->arena, name);
+            }
+            Replace r = {before->buffer, e};
             e = expr_map(m->arena, s->expr, replace_load, &r);
         }
         if (!m->drop_intermediate[i] || i == nest->n_steps) {
@@ -424,45 +418,29 @@ static void emit_staged(Emitter *m, Body *out)
     emit_steps(m, open_limit(m, leaf), sum, nest->update);
 }
 
-typedef struct ReadSearch {
-    const Buffer *buffer;
-    bool found;
-} ReadSearch;
-
-static void search_read(void *user, const Expr *e)
-{
-    ReadSearch *s = user;
-    if (e->kind == EXPR_LOAD && e->buffer == s->buffer)
-        s->found = true;
-}
-
 /* Does any other nest, or a later step than the next, read what statement i of the chain wrote? */
 static bool read_elsewhere(Nest **nests, int n, const Nest *own, int i, const Buffer *b)
 {
-    ReadSearch s = {b, b->kind == BUF_OUT};
+    bool read = b->kind == BUF_OUT;
     for (int k = 0; k < n; k++) {
         const Nest *nest = nests[k];
-        if (nest != own) {
-            stmt_visit_exprs(nest->init, search_read, &s);
-            if (nest->update)
-                stmt_visit_exprs(nest->update, search_read, &s);
-        }
+        if (nest != own)
+            read |= stmt_loads(nest->init, b) || (nest->update && stmt_loads(nest->update, b));
         for (int j = nest == own ? i + 1 : 0; j < nest->n_steps; j++)
-            stmt_visit_exprs(nest->step[j], search_read, &s);
+            read |= stmt_loads(nest->step[j], b);
     }
-    return s.found;
+    return read;
 }
 
 /* Statement i of the chain writes an element that a later one of the chain writes again, with none
  * but the next, which has the value in hand, reading it before. */
 static bool overwritten(const Nest *nest, int i, const Buffer *b)
 {
-    ReadSearch s = {b, false};
     for (int j = i; j < nest->n_steps; j++) {
-        if (j > i)
-            stmt_visit_exprs(nest->step[j], search_read, &s);
-        if (s.found || nest->step[j]->buffer == b)
-            return !s.found;
+        if (j > i && stmt_loads(nest->step[j], b))
+            return false;
+        if (nest->step[j]->buffer == b)
+            return true;
     }
     return false;
 }

@@ -103,6 +103,8 @@ typedef struct VerbCx {
     const Row *row;
 } VerbCx;
 typedef enum { TAIL_NONE, TAIL_PEEL, TAIL_PAD } TailKind;
+/* Reports "illegal schedule: ..." (E0951). Always false. */
+bool refuse(VerbCx *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool verb_split(VerbCx *v, Nest *nest, const char *loop, int64_t factor, TailKind tail);
 bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n);
 bool verb_stage(VerbCx *v, Nest *nest, const char *loop);        /* NULL: innermost */

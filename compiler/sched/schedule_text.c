@@ -210,9 +210,7 @@ static bool check_skip(VerbCx *v, const Nest *nest)
                                    !varies(x->index, x->n_index, counted_by(nest, l->name))
                                  : l->kind == LOOP_SERIAL)
             continue;
-        diag_error(v->cx->diags, v->place, "E0951",
-                   "illegal schedule: '%s' cannot be in a tile that skips", l->name);
-        return false;
+        return refuse(v, "'%s' cannot be in a tile that skips", l->name);
     }
     return true;
 }
@@ -221,25 +219,15 @@ static bool check_skip(VerbCx *v, const Nest *nest)
 static bool check_nest(VerbCx *v, const Nest *nest)
 {
     const char *loop;
-    if (!nest_tile_whole(nest, &loop)) {
-        diag_error(v->cx->diags, v->place, "E0951",
-                   "illegal schedule: '%s' is in the staged tile and splits with a rest", loop);
-        return false;
-    }
+    if (!nest_tile_whole(nest, &loop))
+        return refuse(v, "'%s' is in the staged tile and splits with a rest", loop);
     for (int i = nest->stage_at; i < nest->n_loops; i++)
-        if (nest->loop[i].peel_lo || nest->loop[i].peel_hi) {
-            diag_error(v->cx->diags, v->place, "E0951",
-                       "illegal schedule: border '%s' must be outside the staged tile",
-                       nest->loop[i].name);
-            return false;
-        }
+        if (nest->loop[i].peel_lo || nest->loop[i].peel_hi)
+            return refuse(v, "border '%s' must be outside the staged tile", nest->loop[i].name);
     for (int i = nest->stage_at; i < nest->partial_at; i++)
-        if (!nest->loop[i].reduction) {
-            diag_error(v->cx->diags, v->place, "E0951",
-                       "illegal schedule: '%s' is outside of the partial sums of its own tile",
-                       nest->loop[i].name);
-            return false;
-        }
+        if (!nest->loop[i].reduction)
+            return refuse(v, "'%s' is outside of the partial sums of its own tile",
+                          nest->loop[i].name);
     return check_skip(v, nest);
 }
 
@@ -256,12 +244,10 @@ static bool check_tile(VerbCx *v, const Nest *nest)
     }
     if (elements <= MAX_TILE && spatial <= MAX_DIMS)
         return true;
-    diag_error(v->cx->diags, v->place, "E0951",
-               "illegal schedule: the tile of nest '%s' has %s%lld elements in %lld loops; at most "
-               "%d in %d can be staged", nest->label, elements > MAX_TILE ? "over " : "",
-               (long long)(elements > MAX_TILE ? MAX_TILE : elements), (long long)spatial, MAX_TILE,
-               MAX_DIMS);
-    return false;
+    return refuse(v, "the tile of nest '%s' has %s%lld elements in %lld loops; at most %d in %d "
+                  "can be staged", nest->label, elements > MAX_TILE ? "over " : "",
+                  (long long)(elements > MAX_TILE ? MAX_TILE : elements), (long long)spatial,
+                  MAX_TILE, MAX_DIMS);
 }
 
 static Nest *find_nest(Reader *r, Nest **nests, int n)

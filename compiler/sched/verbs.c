@@ -8,9 +8,7 @@
 
 #define MAX_BORDER 64              /* iterations peeled off a loop */
 
-static bool refuse(VerbCx *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool refuse(VerbCx *v, const char *format, ...)
+bool refuse(VerbCx *v, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -1,14 +1,18 @@
 /* contract: what generated code promises its caller, clause by clause, on the network NET whose
- * header is NET_HEADER (one input and one output).
+ * header is NET_HEADER and whose macro for the stack is STACK_BYTES (one input and one output).
  *
- * usage: contract WEIGHTS.n2w [--threads | --same]
+ * usage: contract WEIGHTS.n2w [--threads | --same | --stack]
  * --threads: only the concurrent runs, for TSan; --same: all instruction sets of the file must give
- * equal bits. Prints each clause that does not hold, then "N passed, N failed".
+ * equal bits; --stack: only that a run takes no more stack than that.
+ * Prints each clause that does not hold, then "N passed, N failed".
  */
 #define _GNU_SOURCE
 #include <net2c_rt.h>
 #include NET_HEADER
 
+#include <dirent.h>
+#include <fenv.h>
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +21,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -27,6 +34,8 @@
 #define info JOIN(NET, _info)
 
 enum { PAGE = 4096, BATCH = 3, THREADS = 16, MAX_ROWS = 8 };
+/* What the resident memory may grow by although nothing leaks: the C library's own. */
+enum { SLACK = 512 * 1024, STACK = 1024 * 1024, PAINT = 0xa5 };
 
 typedef JOIN(NET, _model) Model;
 typedef JOIN(NET, _io) Io;
@@ -68,7 +77,7 @@ static void fill(float *x, size_t n, unsigned seed)
     }
 }
 
-static size_t n_in, n_out;
+static size_t n_in, n_out, deepest;
 static Model model;
 
 static Io io_of(const float *x, float *y)
@@ -159,6 +168,7 @@ typedef struct Worker {
     const float *x, *want;
     int same, runs;
     const n2c_exec *exec;
+    pthread_barrier_t *start;       /* NULL: at once */
 } Worker;
 
 static void *work(void *user)
@@ -167,6 +177,8 @@ static void *work(void *user)
     float *y = malloc(n_out * sizeof *y);
     void *arena = n2c_aligned_alloc(info()->arena_bytes);
     Io io = io_of(w->x, y);
+    if (w->start)
+        pthread_barrier_wait(w->start);
     w->same = 1;
     for (int i = 0; i < w->runs; i++)
         w->same &= run(&model, &io, 1, arena, w->exec) == N2C_OK &&
@@ -180,8 +192,10 @@ static void check_threads(const float *x, const float *want, int runs, const n2c
 {
     pthread_t thread[THREADS];
     Worker worker[THREADS];
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        worker[i] = (Worker){x, want, 0, runs, exec};
+        worker[i] = (Worker){x, want, 0, runs, exec, &start};
         if (pthread_create(&thread[i], NULL, work, &worker[i]))
             exit(5);
     }
@@ -189,6 +203,7 @@ static void check_threads(const float *x, const float *want, int runs, const n2c
         pthread_join(thread[i], NULL);
         expect(worker[i].same, "threads with arenas of their own get the same bits");
     }
+    pthread_barrier_destroy(&start);
 }
 
 /* Any number of threads in a run; a pool that several runs want at once; one that a fork has left
@@ -198,7 +213,7 @@ static void check_pool(const float *x, const float *want)
     for (unsigned threads = 0; threads <= 5; threads++) {
         n2c_pool *pool = n2c_pool_create(threads);
         const n2c_exec exec = n2c_pool_exec(pool);
-        Worker alone = {x, want, 0, 5, &exec};
+        Worker alone = {x, want, 0, 5, &exec, NULL};
         work(&alone);
         expect(alone.same, "bits do not depend on the number of threads in a run");
         if (threads == 3) {
@@ -215,6 +230,135 @@ static void check_pool(const float *x, const float *want)
         }
         n2c_pool_destroy(pool);
     }
+}
+
+/* ---- state: floating-point environment, memory, threads, stack ------------------------------ */
+
+/* Rounding, denormals and traps, without the flags that every operation raises. */
+static uint64_t float_control(void)
+{
+#if defined(__x86_64__)
+    return _mm_getcsr() & ~0x3fu;
+#elif defined(__aarch64__)
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return fpcr;
+#else
+    return (uint64_t)fegetround();
+#endif
+}
+
+static void check_float_environment(const float *x, const float *want)
+{
+    static const int round[] = {FE_UPWARD, FE_TOWARDZERO, FE_TONEAREST};
+    float *y = malloc(n_out * sizeof *y);
+    for (int i = 0; i < 3; i++) {
+        fesetround(round[i]);
+        uint64_t before = float_control();
+        run_plain(x, y, 1, 0);
+        expect(float_control() == before && fegetround() == round[i],
+               "the floating-point environment is left as it was");
+    }
+    expect(!memcmp(y, want, n_out * sizeof *y), "bits come back with the rounding mode");
+    free(y);
+}
+
+static size_t resident_bytes(void)
+{
+    size_t total = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%zu %zu", &total, &resident) != 2)
+        exit(5);
+    fclose(f);
+    return resident * PAGE;
+}
+
+static int entries(const char *folder)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* Once to warm up, then the same again. */
+static void check_flat(const float *x, const float *want, int runs, const n2c_exec *exec)
+{
+    check_threads(x, want, runs / 10, exec);
+    size_t before = resident_bytes();
+    check_threads(x, want, runs, exec);
+    expect(resident_bytes() <= before + SLACK, "memory does not grow from run to run");
+}
+
+static void check_pool_cycles(const float *x, const float *want, int cycles)
+{
+    size_t memory = 0;
+    int threads = entries("/proc/self/task"), files = entries("/proc/self/fd"), left = 0;
+    for (int i = 0; i < cycles; i++) {
+        n2c_pool *pool = n2c_pool_create(2 + (unsigned)i % 4);
+        const n2c_exec exec = n2c_pool_exec(pool);
+        Worker w = {x, want, 0, 1, &exec, NULL};
+        work(&w);
+        expect(w.same, "a new pool gives the same bits");
+        n2c_pool_destroy(pool);
+        if (i == cycles / 10)
+            memory = resident_bytes();
+    }
+    /* a joined thread may still have its entry for a moment */
+    while (entries("/proc/self/task") > threads && left++ < 100)
+        usleep(10000);
+    expect(entries("/proc/self/task") == threads, "pools leave no thread");
+    expect(entries("/proc/self/fd") == files, "pools leave no file open");
+    expect(resident_bytes() <= memory + SLACK, "pools leave no memory");
+}
+
+static void *work_not(void *user)
+{
+    return user;
+}
+
+/* How deep a thread's stack was used: what is no longer painted. */
+static size_t stack_used(void *(*function)(void *), void *user)
+{
+    unsigned char *stack = guarded(STACK, 0);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    size_t clean = 0;
+    memset(stack, PAINT, STACK);
+    pthread_attr_init(&attributes);
+    if (pthread_attr_setstack(&attributes, stack, STACK) ||
+        pthread_create(&thread, &attributes, function, user))
+        exit(5);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    while (clean < STACK && stack[clean] == PAINT)
+        clean++;
+    return STACK - clean;
+}
+
+typedef struct Call {
+    Io io;
+    void *arena;
+} Call;
+
+static void *work_bare(void *user)
+{
+    Call *call = user;
+    return run(&model, &call->io, 1, call->arena, NULL) == N2C_OK ? NULL : user;
+}
+
+static void check_stack(const float *x, float *y)
+{
+    Call call = {io_of(x, y), n2c_aligned_alloc(info()->arena_bytes)};
+    work_bare(&call);       /* symbols are resolved */
+    size_t idle = stack_used(work_not, &call), used = stack_used(work_bare, &call);
+    expect(used <= idle + STACK_BYTES, "the stack is as small as the header says");
+    if (used > idle + deepest)
+        deepest = used - idle;
+    n2c_aligned_free(call.arena);
 }
 
 static void check_values(float *x, const float *want)
@@ -239,6 +383,10 @@ static void check_values(float *x, const float *want)
 /* All clauses on the instruction set in use. */
 static void check_row(float *x, float *want, const char *mode, int first)
 {
+    if (!strcmp(mode, "--stack")) {
+        check_stack(x, want);
+        return;
+    }
     if (!strcmp(mode, "--same") && !first) {
         float *y = malloc(n_out * sizeof *y);
         run_plain(x, y, 1, 0);
@@ -247,10 +395,20 @@ static void check_row(float *x, float *want, const char *mode, int first)
         return;
     }
     run_plain(x, want, 1, 0);
-    check_threads(x, want, *mode ? 20 : first ? 1000 : 50, NULL);
     check_pool(x, want);
+    if (*mode)
+        check_threads(x, want, 20, NULL);
     if (!strcmp(mode, "--threads"))
         return;
+    if (!*mode) {
+        n2c_pool *pool = n2c_pool_create(3);
+        const n2c_exec exec = n2c_pool_exec(pool);
+        check_flat(x, want, first ? 1000 : 50, NULL);
+        check_flat(x, want, 50, &exec);
+        n2c_pool_destroy(pool);
+        check_pool_cycles(x, want, first ? 500 : 50);
+    }
+    check_float_environment(x, want);
     check_memory(x, want);
     check_values(x, want);
 }
@@ -261,6 +419,7 @@ int main(int argc, char **argv)
     size_t bytes;
     if (argc < 2 || n2c_map_weights(argv[1], &weights, &bytes) != N2C_OK)
         return 2;
+    mallopt(M_ARENA_MAX, 1);        /* the C library's memory does not grow with threads */
     n2c_status status = bind(&model, weights, bytes);
     if (status == N2C_NO_CPU) {
         printf("skipped: this CPU lacks the instruction set\n");
@@ -277,6 +436,8 @@ int main(int argc, char **argv)
             check_row(x, want, mode, rows++ == 0);
     expect(!use_isa(&model, 0) && !use_isa(&model, MAX_ROWS + 1), "no other instruction sets");
     n2c_unmap_weights(weights, bytes);
+    if (deepest)
+        printf("%zu of %zu bytes of stack, ", deepest, (size_t)STACK_BYTES);
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
 }

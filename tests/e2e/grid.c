@@ -1,10 +1,12 @@
-/* grid: the exact-integer grid. Puts many small cases (grid_cases.c) side by side into one model,
- * with small integers as weights and inputs so that every sum is exact in float, runs the model
- * through net2c and demands 0 different bits from the oracles of tests/ref. LRN and softmax,
- * which are not exact, may be 4 units in the last place off.
+/* grid: the exact-integer grid on one instruction set with one compiler; test_grid.py puts these
+ * together. Puts many small cases (grid_cases.c) side by side into one model, with small integers
+ * as weights and inputs so that every sum is exact in float, runs the model through net2c and
+ * demands 0 different bits from the oracles of tests/ref. What is not exact (LRN, softmax,
+ * averages, real batch normalisation) may be 4 units in the last place off.
  *
- * usage: grid NET2C FOLDER [--every=K] [--per-model=M] [options handed to `net2c run`]
- *   e.g. grid build/net2c /tmp/grid --isa=avx512 --cc=clang --cflags=-O2
+ * usage: grid NET2C FOLDER [--part=P/K] [--per-model=M] [options handed to `net2c run`]
+ *   e.g. grid build/net2c /tmp/grid --part=0/10 --isa=avx512 --cc=clang --cflags=-O2
+ * --part: of K random parts of the cases, number P.
  * Exit status: 0 equal; 1 different or failed; 77 skipped: this CPU lacks the instruction set.
  */
 #include "grid.h"
@@ -19,7 +21,7 @@
 
 typedef struct Options {
     const char *net2c, *folder;
-    int every, per_model;
+    int part, parts, per_model;
     char **passed;      /* to net2c run */
     int n_passed;
 } Options;
@@ -61,27 +63,53 @@ static bool run_net(const Options *o, const Net *net)
     return false;
 }
 
-/* Cases first, first + every, ... as one model. Returns how many of them fail. */
-static int check_model(const Options *o, const GridCase *all, int n_all, int first, int index,
-                       int *done)
+typedef struct Tally {
+    int shapes, failed;
+    size_t elements;
+} Tally;
+
+/* The given cases as one model. */
+static void check_model(const Options *o, const GridCase *all, int n, const int *number, int index,
+                        Tally *tally)
 {
     Net *net = net_new(o->folder, index, 1 + (index % 4 == 3));
-    *done = 0;
-    for (int i = first; i < n_all && *done < o->per_model; i += o->every, ++*done)
-        if (!net_add_case(net, &all[i], i)) {
-            net_delete(net);
-            return 1;
-        }
-    net_write(net);
-    int failed = *done;
-    if (run_net(o, net)) {
-        failed = 0;
+    bool good = true;
+    for (int i = 0; i < n && good; i++)
+        good = net_add_case(net, &all[number[i]], number[i]);
+    if (good)
+        net_write(net);
+    if (good && run_net(o, net)) {
         for (int i = 0; i < net->n_files; i++)
-            if (net->file[i].is_output && !net_compare(net, &net->file[i]))
-                failed++;
+            if (net->file[i].is_output)
+                tally->failed += !net_compare(net, &net->file[i], &tally->elements);
+    } else {
+        tally->failed += n;
     }
+    tally->shapes += n;
     net_delete(net);
-    return failed;
+}
+
+/* Mixed, so that neighbours in a sweep come to different parts. */
+static bool in_part(const Options *o, int number)
+{
+    uint64_t z = ((uint64_t)number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    return (int)((z >> 32) % (uint64_t)o->parts) == o->part;
+}
+
+static Tally check_cases(const Options *o, const GridCase *all, int n_all)
+{
+    Tally tally = {0};
+    int *number = malloc((size_t)o->per_model * sizeof *number), n = 0, index = 0;
+    for (int i = 0; number && i < n_all; i++) {
+        if (in_part(o, i))
+            number[n++] = i;
+        if (n > 0 && (n == o->per_model || i == n_all - 1)) {
+            check_model(o, all, n, number, index++, &tally);
+            n = 0;
+        }
+    }
+    free(number);
+    return tally;
 }
 
 /* Is the instruction set that would run one that this CPU lacks? */
@@ -99,36 +127,31 @@ static bool row_missing(const Options *o)
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: grid NET2C FOLDER [--every=K] [--per-model=M] [options of run]\n");
+        fprintf(stderr, "usage: grid NET2C FOLDER [--part=P/K] [--per-model=M] "
+                "[options of run]\n");
         return 2;
     }
-    Options o = {.net2c = argv[1], .folder = argv[2], .every = 1, .per_model = 48,
+    Options o = {.net2c = argv[1], .folder = argv[2], .parts = 1, .per_model = 48,
                  .passed = argv + 3};
     for (int i = 3; i < argc; i++) {
-        if (!strncmp(argv[i], "--every=", 8))
-            o.every = atoi(argv[i] + 8);
-        else if (!strncmp(argv[i], "--per-model=", 12))
-            o.per_model = atoi(argv[i] + 12);
-        else
+        if (sscanf(argv[i], "--part=%d/%d", &o.part, &o.parts) != 2 &&
+            sscanf(argv[i], "--per-model=%d", &o.per_model) != 1)
             o.passed[o.n_passed++] = argv[i];
     }
-    if (o.every < 1 || o.per_model < 1)
+    if (o.parts < 1 || o.part < 0 || o.part >= o.parts || o.per_model < 1)
         return 2;
     if (row_missing(&o)) {
         printf("grid: skipped, this CPU lacks the instruction set\n");
         return 77;
     }
     mkdir(o.folder, 0777);
-    int n = 0, failed = 0, total = 0, done = 0;
+    int n = 0;
     GridCase *all = grid_cases(&n);
-    for (int first = 0, index = 0; first < n; first += done * o.every, index++) {
-        failed += check_model(&o, all, n, first, index, &done);
-        total += done;
-    }
+    Tally tally = check_cases(&o, all, n);
     free(all);
-    printf("grid: %d shapes", total);
+    printf("grid: %d of %d shapes, %zu elements", tally.shapes, n, tally.elements);
     for (int i = 0; i < o.n_passed; i++)
         printf(" %s", o.passed[i]);
-    printf(": %d with different bits\n", failed);
-    return failed ? 1 : 0;
+    printf(": %d with different bits\n", tally.failed);
+    return tally.failed || tally.shapes == 0 ? 1 : 0;
 }

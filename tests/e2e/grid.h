@@ -11,22 +11,26 @@
 #define GRID_LAYERS 6
 
 typedef enum {
-    GRID_CONV, GRID_MAXPOOL, GRID_LINEAR, GRID_RELU,
-    GRID_LEAKY_RELU, GRID_CLIP, GRID_BATCHNORM,
-    GRID_ADD, GRID_SUB, GRID_MUL,   /* with a second input of the same shape */
-    GRID_FLATTEN,
-    GRID_LRN, GRID_SOFTMAX,  /* these and the next are not exact: compared by units in the last
-                                place */
-    GRID_AVGPOOL
+    GRID_CONV, GRID_MAXPOOL, GRID_LINEAR, GRID_FLATTEN,
+    GRID_CONCAT, GRID_PAD,
+    GRID_RELU, GRID_RELU6, GRID_LEAKY_RELU, GRID_CLIP,
+    GRID_BATCHNORM,
+    GRID_ADD, GRID_SUB, GRID_MUL,
+    GRID_LRN,   /* this and the next are not exact and come last in a case: compared by units in
+                   the last place */
+    GRID_SOFTMAX, GRID_AVGPOOL, GRID_GLOBAL_AVGPOOL,
+    GRID_REAL_BATCHNORM
 } GridKind;
 
 typedef struct GridLayer {
     GridKind kind;
-    int out, groups;    /* conv, linear: output channels */
+    int out, groups;    /* conv, linear: output channels; concat: extent of the second input */
     bool bias;
-    RefWindow window;   /* conv, pooling: all but n, ih, iw */
+    RefWindow window;   /* conv, pooling, pad: all but n, ih, iw */
     bool count_pad;     /* avgpool */
-    int size;           /* lrn */
+    bool case_input;    /* add, sub, mul: the second operand is the case's input, not a new one */
+    bool swap;          /* concat: the second input comes first */
+    int size;           /* lrn: channels; concat, softmax: axis; pad: value */
 } GridLayer;
 
 typedef struct GridCase {

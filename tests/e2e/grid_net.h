@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 /* A tensor in double together with the sum of the magnitudes that went into each element: below
- * 2^24, float arithmetic on integers is exact in any order. */
+ * 2^24, float arithmetic on integers is exact in any order; for what is not exact, errors are
+ * measured by it. */
 typedef struct Values {
     int rank, dim[6];
     size_t n;
@@ -22,7 +23,7 @@ typedef struct NetFile {
     bool is_output;
     const GridCase *shape;       /* outputs: the case and its oracle's result */
     int number;
-    bool exact;
+    double units;                /* how far off it may be, in the last place; 0: equal bits */
     Values want;
 } NetFile;
 
@@ -46,8 +47,9 @@ Net *net_new(const char *folder, int index, int batch);
 /* false (with a line on stdout) if the case's integers could become inexact. */
 bool net_add_case(Net *net, const GridCase *shape, int number);
 void net_write(Net *net);
-/* Reads an output and compares it; prints the case and the first difference. */
-bool net_compare(Net *net, const NetFile *file);
+/* Reads an output and compares it; prints the case and the first difference. Adds the number of
+ * elements to *n. */
+bool net_compare(Net *net, const NetFile *file, size_t *n);
 void net_delete(Net *net);
 
 #endif

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The contract of generated code on every instruction set with gcc and clang; equal bits of
-# instruction sets in one file; 16 threads once more under ThreadSanitizer; other processors.
+# instruction sets in one file; the stack that the header states; two networks in one program, as C
+# and as C++; 16 threads once more under ThreadSanitizer; other processors.
 #
 # Environment: NET2C, NET2C_TEST_DIR
 set -euo pipefail
@@ -14,7 +15,8 @@ failed=0
 build() {     # network, isa, compiler, program, further flags
     local network=$1 isa=$2 cc=$3 program=$4
     shift 4
-    $cc -O2 "$@" -DNET="$network" -DNET_HEADER="\"${network}_gen.h\"" -I"$folder/$isa" \
+    $cc -O2 "$@" -DNET="$network" -DNET_HEADER="\"${network}_gen.h\"" \
+        -DSTACK_BYTES="${network^^}_STACK_BYTES" -I"$folder/$isa" \
         -Iruntime/include tests/e2e/contract.c "$folder/$isa/${network}_gen.c" runtime/*.c \
         -o "$program" -lm -lpthread
 }
@@ -46,6 +48,34 @@ for isa in avx512,avx2 avx2,avx512 sse4,portable,scalar scalar,sse4,portable; do
         hold "$network $isa, same bits" "$folder/contract" "$folder/$isa/${network}_gen.n2w" --same
     done
 done
+# The stack's bound is for optimised code: without -O gcc and clang give each vector its own place.
+for isa in avx512,avx2,portable sse4,scalar; do
+    for network in lenet5 alexnet_small; do
+        compile $network $isa
+        for compiler in "gcc -O1" "gcc -O3" "clang -O1" "clang -O3"; do
+            build $network $isa "${compiler% *}" "$folder/contract" "${compiler#* }"
+            hold "$network $isa $compiler, stack" "$folder/contract" \
+                "$folder/$isa/${network}_gen.n2w" --stack
+        done
+    done
+done
+for source in runtime/*.c; do
+    gcc -O2 -Iruntime/include -c "$source" -o "$folder/$(basename "$source" .c).o"
+done
+two() {       # title, compiler, flags and language...
+    local title=$1 isa=avx512,avx2,portable
+    shift
+    "$@" -O2 -I"$folder/$isa" -Iruntime/include tests/e2e/contract_two.c \
+        "$folder/$isa/lenet5_gen.c" "$folder/$isa/alexnet_small_gen.c" -x none "$folder"/rt_*.o \
+        -o "$folder/two" -lpthread
+    hold "$title" "$folder/two" "$folder/$isa/lenet5_gen.n2w" "$folder/$isa/alexnet_small_gen.n2w"
+}
+two "two networks, C99" gcc -std=c99 -x c
+two "two networks, C11" clang -std=c11 -x c
+# strict C++ before 17 has no hexadecimal floats
+two "two networks, gnu++98" g++ -std=gnu++98 -x c++
+two "two networks, C++17" clang++ -std=c++17 -x c++
+two "two networks, TSan" gcc -fsanitize=thread -g -x c
 compile alexnet_small sse4
 for program in lenet5:sse4,portable,scalar alexnet_small:sse4; do
     network=${program%:*} isa=${program#*:}

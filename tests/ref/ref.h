@@ -11,9 +11,11 @@ typedef struct RefWindow {
     int n, ih, iw;                        /* input */
     int kh, kw, sh, sw, dh, dw;           /* kernel, stride, dilation */
     int top, left, bottom, right;         /* padding */
+    int ceil;                             /* pooling: a last window that fits in part counts too */
 } RefWindow;
 
-/* Output height and width of a window; less than 1 if it does not fit. */
+/* Output height and width of a window; less than 1 if it does not fit. In ceil mode no window
+ * begins in the padding at the end. */
 int ref_out_h(const RefWindow *w);
 int ref_out_w(const RefWindow *w);
 
@@ -26,9 +28,16 @@ void ref_conv(const RefWindow *p, int ic, int oc, int groups, const double *x, c
 /* The largest of the window; padding never wins (it counts as -infinity); NaN wins. */
 void ref_maxpool(const RefWindow *p, int channels, const double *x, double *y);
 
-/* The mean of the window, of the padded input's elements (padding is 0) or of the input's alone.
- * The window must fit: nothing is said about ceil mode. */
+/* The mean of the window, of the padded input's elements (padding is 0) or of the input's alone;
+ * what lies beyond the padding (ceil mode) never counts. */
 void ref_avgpool(const RefWindow *p, int channels, int count_pad, const double *x, double *y);
+
+/* y[i, j, k] = a[i, j, k] for j < n_a, else b[i, j - n_a, k]: arrays [outer, n_a or n_b, inner]. */
+void ref_concat(int outer, int n_a, int n_b, int inner, const double *a, const double *b,
+                double *y);
+
+/* A border of `value` around each of the planes [p->ih, p->iw]. */
+void ref_pad(const RefWindow *p, int planes, double value, const double *x, double *y);
 
 /* y[r, o] = b[o] + sum x[r, i] * w[o, i]; b may be NULL. */
 void ref_linear(int rows, int in, int out, const double *x, const double *w, const double *b,

@@ -4,16 +4,23 @@
 
 #include <stddef.h>
 
+static int extent(int in, int before, int after, int kernel, int stride, int dilation, int ceil)
+{
+    int room = in + before + after - dilation * (kernel - 1) - 1;
+    if (room < 0)
+        return 0;
+    int n = room / stride + 1;
+    return n + (ceil && room % stride != 0 && n * stride < in + before);
+}
+
 int ref_out_h(const RefWindow *w)
 {
-    int room = w->ih + w->top + w->bottom - w->dh * (w->kh - 1) - 1;
-    return room < 0 ? 0 : room / w->sh + 1;
+    return extent(w->ih, w->top, w->bottom, w->kh, w->sh, w->dh, w->ceil);
 }
 
 int ref_out_w(const RefWindow *w)
 {
-    int room = w->iw + w->left + w->right - w->dw * (w->kw - 1) - 1;
-    return room < 0 ? 0 : room / w->sw + 1;
+    return extent(w->iw, w->left, w->right, w->kw, w->sw, w->dw, w->ceil);
 }
 
 /* One output element without its bias: x is the first input channel of the group, w the filter. */

@@ -35,16 +35,17 @@ void ref_maxpool(const RefWindow *p, int channels, const double *x, double *y)
 static double window_mean(const RefWindow *p, int count_pad, const double *x, int oy, int ox)
 {
     double sum = 0;
-    int inside = 0;
+    int inside = 0, padded = 0;
     for (int ky = 0; ky < p->kh; ky++)
         for (int kx = 0; kx < p->kw; kx++) {
             int iy = oy * p->sh + ky - p->top, ix = ox * p->sw + kx - p->left;
+            padded += iy < p->ih + p->bottom && ix < p->iw + p->right;
             if (iy < 0 || iy >= p->ih || ix < 0 || ix >= p->iw)
                 continue;
             sum += x[(ptrdiff_t)iy * p->iw + ix];
             inside++;
         }
-    return sum / (count_pad ? p->kh * p->kw : inside);
+    return sum / (count_pad ? padded : inside);
 }
 
 void ref_avgpool(const RefWindow *p, int channels, int count_pad, const double *x, double *y)

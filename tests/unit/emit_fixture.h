@@ -28,7 +28,7 @@ static inline CcModule *compile_c(Cx *cx, const char *text)
     const char *path = arena_printf(cx->temp, "%s/t.c", folder);
     CcModule *m = NULL;
     if (file_write(cx, path, text, strlen(text)))
-        m = cc_load(cx, path, NET2C_INCLUDE_DIR);
+        m = cc_load(cx, path, NET2C_INCLUDE_DIR, NULL, NULL);
     unlink(path);
     rmdir(folder);
     if (!m)

@@ -42,7 +42,7 @@ static void fill(const Kernel *k, float **data, bool integers)
 static CcModule *kernel_compile(Cx *cx, const Kernel *k, const Row *row)
 {
     Str c = str_new(cx->perm);
-    emit_c_prelude(&c, row, TYPE_F32);
+    emit_c_prelude(&c, &row, 1, TYPE_F32, "net2c_rt.h");
     if (!emit_c_kernel(cx, &c, k, row)) {
         print_diags(cx);
         return NULL;
@@ -273,7 +273,7 @@ static void net_open(Net *n, const char *base)
     assert_true(file_write(n->cx, c, files.c.data, files.c.len));
     assert_true(file_write(n->cx, h, files.h.data, files.h.len));
     assert_true(blob_write(n->cx, w, m, files.model_hash, &source));
-    n->m = cc_load(n->cx, c, NET2C_INCLUDE_DIR);
+    n->m = cc_load(n->cx, c, NET2C_INCLUDE_DIR, NULL, NULL);
     if (!n->m)
         print_diags(n->cx);
     assert_non_null(n->m);

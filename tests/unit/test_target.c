@@ -229,7 +229,7 @@ static void check_row(const Row *row)
         Instr in[4 * INS_COUNT];
         int n = instructions(row, in);
         Str c = str_new(cx->temp);
-        emit_c_prelude(&c, row, TYPE_F64);
+        emit_c_prelude(&c, &row, 1, TYPE_F64, "net2c_rt.h");
         for (int i = 0; i < n; i++)
             add_function(cx, &c, row, &in[i], i);
         CcModule *m = compile_c(cx, c.data);
@@ -261,7 +261,8 @@ static void test_sqrt(void **state)
     (void)state;
     Cx *cx = cx_new();
     Str c = str_new(cx->temp);
-    emit_c_prelude(&c, &row_scalar, TYPE_F32);
+    const Row *row = &row_scalar;
+    emit_c_prelude(&c, &row, 1, TYPE_F32, "net2c_rt.h");
     str_add(&c, "float root(float x);\nfloat root(float x) { return n2c_sqrt_f32(x); }\n");
     CcModule *m = compile_c(cx, c.data);
     assert_non_null(m);

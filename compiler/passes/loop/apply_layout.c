@@ -91,28 +91,23 @@ static void map_store(void *user, Stmt *s)
     }
 }
 
-static void check_load(void *user, const Expr *e)
+static void check_access(void *user, const Access *x)
 {
     Layout *l = user;
     Index out[MAX_DIMS];
-    if (e->kind == EXPR_LOAD && e->buffer->kind != BUF_LOCAL && !l->split)
-        physical_index(l, e->buffer, e->index, out);
+    if (x->buffer->kind != BUF_LOCAL && !l->split)
+        physical_index(l, x->buffer, x->index, out);
 }
 
 static void check_stmt(void *user, Stmt *s)
 {
-    Layout *l = user;
-    Index out[MAX_DIMS];
-    if (has_access(s) && s->buffer->kind != BUF_LOCAL && !l->split)
-        physical_index(l, s->buffer, s->index, out);
-    stmt_visit_exprs(s, check_load, l);
+    stmt_visit_accesses(s, check_access, user);
 }
 
 /* A loop over turns first .. first + n of another one. */
 static Stmt *part_of(Arena *a, Stmt *loop, const char *suffix, int64_t first, int64_t n)
 {
-    Var *v = NEW(a, Var);
-    *v = (Var){arena_printf(a, "%s.%s", loop->var->name, suffix), n};
+    const Var *v = var_new(a, arena_printf(a, "%s.%s", loop->var->name, suffix), n);
     Stmt *part = stmt_for(a, v, loop->loop);
     part->body = body_copy(a, loop->body, loop->var, index_make(a, first, 1, v, 1));
     return part;
@@ -126,9 +121,8 @@ static Body split_loop(Arena *a, Stmt *loop, int64_t lead, int64_t piece)
     if (lead > 0)
         body_add(&out, part_of(a, loop, "h", 0, lead));
     if (whole > 0) {
-        Var *o = NEW(a, Var), *i = NEW(a, Var);
-        *o = (Var){arena_printf(a, "%s.o", loop->var->name), whole};
-        *i = (Var){arena_printf(a, "%s.i", loop->var->name), piece};
+        const Var *o = var_new(a, arena_printf(a, "%s.o", loop->var->name), whole);
+        const Var *i = var_new(a, arena_printf(a, "%s.i", loop->var->name), piece);
         Stmt *outer = stmt_for(a, o, loop->loop), *inner = stmt_for(a, i, loop->loop);
         inner->body = body_copy(a, loop->body, loop->var,
                                 index_make(a, lead, 2, o, (int)piece, i, 1));
@@ -140,22 +134,14 @@ static Body split_loop(Arena *a, Stmt *loop, int64_t lead, int64_t piece)
     return out;
 }
 
-static bool split_in(const Layout *l, Body *b)
+static bool split_in(void *user, Stmt *s, Body *out)
 {
-    Body out = {0};
-    bool found = false;
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        s->next = NULL;
-        if (s->kind == STMT_FOR && s->var == l->split) {
-            found = true;
-            body_append(&out, split_loop(l->arena, s, l->lead, l->piece));
-        } else {
-            found |= split_in(l, &s->body);
-            body_add(&out, s);
-        }
-    }
-    *b = out;
+    const Layout *l = user;
+    bool found = s->kind == STMT_FOR && s->var == l->split;
+    if (found)
+        body_append(out, split_loop(l->arena, s, l->lead, l->piece));
+    else
+        body_add(out, s);
     return found;
 }
 
@@ -169,7 +155,7 @@ PassResult apply_layout(PassCx *pc, Kernel *k)
         l.split = NULL;
         body_visit(k->body, check_stmt, &l);
         again = l.split && l.piece > 0 && l.lead < l.split->extent &&
-                (l.lead > 0 || l.piece < l.split->extent) && split_in(&l, &k->body);
+                (l.lead > 0 || l.piece < l.split->extent) && body_rewrite(&k->body, split_in, &l);
     }
     if (l.split) {
         diag_error(pc->cx->diags, NO_PLACE, "E0954",

@@ -30,7 +30,6 @@ static const Expr *number(Arena *a, const Expr *like, double v)
 typedef struct Expand {
     Arena *arena;
     Body *out;                         /* where names are defined: before the statement */
-    bool changed;
 } Expand;
 
 /* A name for a value that is needed more than once. */
@@ -38,8 +37,7 @@ static const Expr *named(Expand *x, const char *stem, const Expr *e)
 {
     if (e->kind == EXPR_NAME || e->kind == EXPR_CONST)
         return e;
-    Name *name = NEW(x->arena, Name);
-    *name = (Name){stem, e->type, false};
+    const Name *name = name_new(x->arena, stem, e->type, false);
     body_add(x->out, stmt_let(x->arena, name, e));
     return expr_name(x->arena, name);
 }
@@ -205,7 +203,6 @@ static const Expr *expand(void *user, const Expr *e)
     Expand *x = user;
     if (e->kind != EXPR_UN || e->op <= UN_POW2I)
         return NULL;
-    x->changed = true;
     switch (e->op) {
     case UN_EXP: return expand_exp(x, e->arg[0]);
     case UN_LOG: return expand_log(x, e->arg[0]);
@@ -215,27 +212,19 @@ static const Expr *expand(void *user, const Expr *e)
     }
 }
 
-static void expand_body(Expand *x, Body *b)
+static bool expand_stmt(void *user, Stmt *s, Body *out)
 {
-    Body out = {0};
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        s->next = NULL;
-        expand_body(x, &s->body);
-        x->out = &out;
-        if (s->expr)
-            s->expr = expr_map(x->arena, s->expr, expand, x);
-        body_add(&out, s);
-    }
-    *b = out;
+    Expand *x = user;
+    const Expr *before = s->expr;
+    x->out = out;
+    if (s->expr)
+        s->expr = expr_map(x->arena, s->expr, expand, x);
+    body_add(out, s);
+    return s->expr != before;
 }
 
 PassResult expand_math(PassCx *pc, Kernel *k)
 {
-    Expand x = {pc->arena, NULL, false};
-    expand_body(&x, &k->body);
-    if (!x.changed)
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    Expand x = {pc->arena, NULL};
+    return pass_renamed(k, body_rewrite(&k->body, expand_stmt, &x));
 }

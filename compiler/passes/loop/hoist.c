@@ -71,25 +71,14 @@ static bool hoist_loop(Arena *temp, Stmt *s, Body *out)
     return changed;
 }
 
-static bool hoist_body(Arena *temp, Body *b)
+static bool hoist_stmt(void *temp, Stmt *s, Body *out)
 {
-    bool changed = false;
-    Body out = {0};
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        changed |= hoist_body(temp, &s->body);
-        if (s->kind == STMT_FOR && s->loop != LOOP_PARALLEL)
-            changed |= hoist_loop(temp, s, &out);
-        body_add(&out, s);
-    }
-    *b = out;
+    bool changed = s->kind == STMT_FOR && s->loop != LOOP_PARALLEL && hoist_loop(temp, s, out);
+    body_add(out, s);
     return changed;
 }
 
 PassResult hoist(PassCx *pc, Kernel *k)
 {
-    if (!hoist_body(pc->cx->temp, &k->body))
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    return pass_renamed(k, body_rewrite(&k->body, hoist_stmt, pc->cx->temp));
 }

@@ -177,8 +177,8 @@ static Body rewrite_run(Cse *c, Stmt *first, const Stmt *end)
             Seen *v = c->seen[i - 1];
             if (v->uses < 2)
                 continue;
-            Name *name = NEW(c->arena, Name);
-            *name = (Name){arena_printf(c->arena, "t%d", c->serial++), v->expr->type, false};
+            const Name *name = name_new(c->arena, arena_printf(c->arena, "t%d", c->serial++),
+                                        v->expr->type, false);
             body_add(&out, stmt_let(c->arena, name, use_names(c, v->expr)));
             v->name = name;
             c->changed = true;
@@ -213,8 +213,5 @@ PassResult loop_cse(PassCx *pc, Kernel *k)
     Cse *c = NEW(pc->cx->temp, Cse);
     *c = (Cse){.arena = pc->arena, .temp = pc->cx->temp};
     k->body = cse_body(c, k->body);
-    if (!c->changed)
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    return pass_renamed(k, c->changed);
 }

@@ -27,41 +27,33 @@ static bool is_unused(const Map *used, const Stmt *s)
     return (s->kind == STMT_LET || s->kind == STMT_VAR) && !map_get(used, s->name->name);
 }
 
-static bool simplify(Arena *a, const Map *used, Body *b)
+typedef struct Simplify {
+    Arena *arena;
+    Map *used;                 /* names, by spelling: a namesake's use counts too */
+} Simplify;
+
+static bool simplify(void *user, Stmt *s, Body *out)
 {
-    bool changed = false;
-    Body out = {0};
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        changed |= simplify(a, used, &s->body);
-        bool nest = s->kind == STMT_FOR || s->kind == STMT_IF;
-        if (is_unused(used, s) || (nest && !s->body.first)) {
-            changed = true;
-            continue;
-        }
-        s->next = NULL;
-        if (s->kind == STMT_FOR && s->var->extent == 1 && !s->expr) {
-            body_append(&out, body_copy(a, s->body, s->var, index_const(0)));
-            changed = true;
-        } else {
-            body_add(&out, s);
-        }
+    const Simplify *x = user;
+    bool nest = s->kind == STMT_FOR || s->kind == STMT_IF;
+    if (is_unused(x->used, s) || (nest && !s->body.first))
+        return true;
+    if (s->kind == STMT_FOR && s->var->extent == 1 && !s->expr) {
+        body_append(out, body_copy(x->arena, s->body, s->var, index_const(0)));
+        return true;
     }
-    *b = out;
-    return changed;
+    body_add(out, s);
+    return false;
 }
 
 PassResult loop_simplify(PassCx *pc, Kernel *k)
 {
     bool changed = false, again = true;
     while (again) {                            /* what vanishes may be another's only use */
-        Map *used = map_new(pc->cx->temp);     /* by spelling: a namesake's use counts too */
-        body_visit(k->body, note_uses, used);
-        again = simplify(pc->arena, used, &k->body) || body_settle_ifs(&k->body);
+        Simplify x = {pc->arena, map_new(pc->cx->temp)};
+        body_visit(k->body, note_uses, x.used);
+        again = body_rewrite(&k->body, simplify, &x) || body_settle_ifs(&k->body);
         changed |= again;
     }
-    if (!changed)
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    return pass_renamed(k, changed);
 }

@@ -33,33 +33,26 @@ static int64_t flat_index(const Buffer *b, const Index *index, int n)
     return flat;
 }
 
-static void check_load(void *user, const Expr *e)
+static void check_access(void *user, const Access *x)
 {
     Local *l = user;
-    if (e->kind == EXPR_LOAD && e->buffer == l->buffer &&
-        (e->type.lanes != e->buffer->lanes || flat_index(e->buffer, e->index, e->n_index) < 0))
+    if (x->buffer == l->buffer &&
+        (x->lanes != x->buffer->lanes || flat_index(x->buffer, x->index, x->n) < 0))
         l->constant = false;
 }
 
 static void check_stmt(void *user, Stmt *s)
 {
-    Local *l = user;
-    if (s->kind == STMT_STORE && s->buffer == l->buffer &&
-        (s->expr->type.lanes != s->buffer->lanes ||
-         flat_index(s->buffer, s->index, s->n_index) < 0))
-        l->constant = false;
-    stmt_visit_exprs(s, check_load, l);
+    stmt_visit_accesses(s, check_access, user);
 }
 
 static const Name *register_of(Local *l, const Index *index, int n)
 {
     int64_t i = flat_index(l->buffer, index, n);
-    if (!l->name[i]) {
-        Name *name = NEW(l->arena, Name);
-        *name = (Name){arena_printf(l->arena, "%s%d_%d", l->buffer->name, l->serial, (int)i),
-                       {l->buffer->type, l->buffer->lanes}, true};
-        l->name[i] = name;
-    }
+    if (!l->name[i])
+        l->name[i] = name_new(l->arena, arena_printf(l->arena, "%s%d_%d", l->buffer->name,
+                                                     l->serial, (int)i),
+                              (Type){l->buffer->type, l->buffer->lanes}, true);
     return l->name[i];
 }
 
@@ -159,8 +152,5 @@ static bool scalarize_body(Local *l, Body *b)
 PassResult scalarize(PassCx *pc, Kernel *k)
 {
     Local l = {.arena = pc->arena};
-    if (!scalarize_body(&l, &k->body))
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    return pass_renamed(k, scalarize_body(&l, &k->body));
 }

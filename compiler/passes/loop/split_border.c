@@ -69,11 +69,9 @@ static bool zero_adds_nothing(const Stmt *guard, int at)
     if (!s || s->next || s->kind != STMT_STORE || s->expr->kind != EXPR_FMA)
         return false;
     const Expr *sum = s->expr->arg[2];
-    if (sum->kind != EXPR_LOAD || sum->buffer != s->buffer)
+    if (sum->kind != EXPR_LOAD || sum->buffer != s->buffer ||
+        !indices_equal(sum->index, s->index, s->n_index))
         return false;
-    for (int d = 0; d < s->n_index; d++)
-        if (!index_equal(sum->index[d], s->index[d]))
-            return false;
     Guards g = {c, guard->cond, guard->n_cond, false};
     stmt_visit_exprs(s, check_defined, &g);
     return !g.missed && (reads_zero_outside(s->expr->arg[0], c) ||
@@ -99,8 +97,5 @@ PassResult split_border(PassCx *pc, Kernel *k)
     bool changed = body_settle_ifs(&k->body);
     body_visit(k->body, drop_needless, &changed);
     body_settle_ifs(&k->body);                 /* ifs without a condition */
-    if (!changed)
-        return PASS_UNCHANGED;
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    return pass_renamed(k, changed);
 }

@@ -44,14 +44,16 @@ static bool is_guarded(const Widen *w, Index x)
 }
 
 /* Padded tiles read and write past a buffer's end: weights get slack, others must have it. */
-static void widen_access(Widen *w, Buffer *b, const Index *index, int n)
+static void widen_access(void *user, const Access *x)
 {
-    for (int d = 0; d < n && b->kind != BUF_LOCAL && w->ok; d++) {
+    Widen *w = user;
+    Buffer *b = x->buffer;
+    for (int d = 0; d < x->n && b->kind != BUF_LOCAL && w->ok; d++) {
         int64_t min, max;
-        index_range(index[d], &min, &max);
+        index_range(x->index[d], &min, &max);
         int64_t over = max - (b->dim[d].extent + b->dim[d].hi - 1);
         bool before = min < -b->dim[d].lo;
-        if ((over <= 0 && !before) || is_guarded(w, index[d]))
+        if ((over <= 0 && !before) || is_guarded(w, x->index[d]))
             continue;
         if (b->kind == BUF_WEIGHT && !b->dim[d].zero && !before && over <= MAX_SLACK) {
             b->dim[d].hi += over;
@@ -66,19 +68,11 @@ static void widen_access(Widen *w, Buffer *b, const Index *index, int n)
     }
 }
 
-static void widen_load(void *user, const Expr *e)
-{
-    if (e->kind == EXPR_LOAD)
-        widen_access(user, e->buffer, e->index, e->n_index);
-}
-
 static void widen_body(Widen *w, Body b)
 {
     for (Stmt *s = b.first; s; s = s->next) {
         const Stmt *outer = w->guard;
-        if (s->kind == STMT_STORE)
-            widen_access(w, s->buffer, s->index, s->n_index);
-        stmt_visit_exprs(s, widen_load, w);
+        stmt_visit_accesses(s, widen_access, w);
         w->guard = s->kind == STMT_IF ? s : outer;
         widen_body(w, s->body);
         w->guard = outer;

@@ -26,24 +26,15 @@ static int64_t count_unrolled(Body b)
     return n;
 }
 
-static bool unroll_body(Arena *a, Body *b)
+static bool unroll_stmt(void *arena, Stmt *s, Body *out)
 {
-    bool changed = false;
-    Body out = {0};
-    for (Stmt *s = b->first, *next; s; s = next) {
-        next = s->next;
-        s->next = NULL;
-        changed |= unroll_body(a, &s->body);
-        if (s->kind != STMT_FOR || s->loop != LOOP_UNROLL) {
-            body_add(&out, s);
-            continue;
-        }
-        changed = true;
-        for (int64_t i = 0; i < s->var->extent; i++)
-            body_append(&out, body_copy(a, s->body, s->var, index_const(i)));
+    if (s->kind != STMT_FOR || s->loop != LOOP_UNROLL) {
+        body_add(out, s);
+        return false;
     }
-    *b = out;
-    return changed;
+    for (int64_t i = 0; i < s->var->extent; i++)
+        body_append(out, body_copy(arena, s->body, s->var, index_const(i)));
+    return true;
 }
 
 PassResult unroll(PassCx *pc, Kernel *k)
@@ -57,9 +48,8 @@ PassResult unroll(PassCx *pc, Kernel *k)
         diag_help(pc->cx->diags, "split the loop and unroll its inner half only");
         return PASS_FAILED;
     }
-    if (!unroll_body(pc->arena, &k->body))
-        return PASS_UNCHANGED;
-    body_settle_ifs(&k->body);
-    kernel_unique_names(k);
-    return PASS_CHANGED;
+    bool changed = body_rewrite(&k->body, unroll_stmt, pc->arena);
+    if (changed)
+        body_settle_ifs(&k->body);
+    return pass_renamed(k, changed);
 }
