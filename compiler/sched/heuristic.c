@@ -269,8 +269,8 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
         str_printf(out, ", parallel %s", parallel);
 }
 
-/* How many outputs lie in a row of weights: memory is fast from 4 KiB on, and the row's sums stay
- * in the first-level cache. Rows of vectors of every width divide it. 0: no such number. */
+/* How many outputs lie in a row of weights, as a multiple of every vector width: memory is fast from
+ * 4 KiB on, and the row's sums stay in the first-level cache. 0: no such number. */
 static int64_t skip_row(int64_t outputs)
 {
     int64_t all = (outputs + 15) / 16 * 16;

@@ -71,16 +71,11 @@ static const Expr *map_load(void *user, const Expr *e)
     return expr_load(l->arena, e->buffer, out, buffer_indices(e->buffer, true), e->type.lanes);
 }
 
-static bool has_access(const Stmt *s)
-{
-    return s->kind == STMT_STORE || s->kind == STMT_PREFETCH;
-}
-
 static void map_store(void *user, Stmt *s)
 {
     Layout *l = user;
     Index out[MAX_DIMS];
-    if (has_access(s) && s->buffer->kind != BUF_LOCAL &&
+    if ((s->kind == STMT_STORE || s->kind == STMT_PREFETCH) && s->buffer->kind != BUF_LOCAL &&
         physical_index(l, s->buffer, s->index, out)) {
         int n = buffer_indices(s->buffer, true);
         Index *index = NEW_ARRAY(l->arena, Index, n);
