@@ -327,8 +327,7 @@ static double allowed_error(const Verify *v, const Kernel *k)
     for (int i = 0; i < k->n_buffers; i++)
         if (k->buffer[i]->type == TYPE_BF16)
             return option_number(v->options, OPT_TOLERANCE, 4e-3);
-    bool exact = !k->algo || str_eq(k->algo, "im2col");
-    return option_number(v->options, OPT_TOLERANCE, exact ? 1e-6 : 5e-6);
+    return option_number(v->options, OPT_TOLERANCE, kernel_sums_as_defined(k) ? 1e-6 : 5e-6);
 }
 
 static void make_layers(Verify *v)

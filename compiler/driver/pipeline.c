@@ -385,6 +385,24 @@ bool pipeline_run(Pipeline *p)
     return pipeline_graph(p) && pipeline_lower(p) && pipeline_module(p);
 }
 
+#define PIECE ((size_t)16 << 20)       /* bytes of weights in memory at a time */
+
+static bool weight_is_finite(void *weights, const char *key)
+{
+    const WeightTensor *t = weights_find(weights, key);
+    bool finite = t && str_eq(t->type, "F32");
+    for (size_t at = 0; finite && at < t->data.size; at += PIECE) {
+        size_t size = t->data.size - at < PIECE ? t->data.size - at : PIECE;
+        const unsigned char *f = t->data.data + at;          /* little-endian */
+        unsigned infinite = 0;
+        for (size_t i = 0; i < size; i += 4)
+            infinite |= ((f[i + 3] & 0x7fu) << 1 | f[i + 2] >> 7) == 0xffu;
+        finite = !infinite;
+        file_forget(t->data, at, size);
+    }
+    return finite;
+}
+
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     if (!pipeline_start(p, cx, o))
@@ -395,6 +413,8 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
     if (!*w)
         return false;
+    p->pass_cx.finite = weight_is_finite;
+    p->pass_cx.weights = *w;
     if (weights_check(cx, *w, p->graph) && pipeline_run(p))
         return true;
     weights_close(*w);

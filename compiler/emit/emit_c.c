@@ -95,8 +95,9 @@ static void emit_for(EmitC *e, const Stmt *s)
         return;
     }
     const char *v = c_name_take(e->a, e->taken, s->var, s->var->name);
-    emit_line(e, arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %" PRId64 "; %s++) {", v, v,
-                              s->var->extent, v));
+    const char *end = s->expr ? emit_expr(e, s->expr)
+                              : arena_printf(e->a, "%" PRId64, s->var->extent);
+    emit_line(e, arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", v, v, end, v));
     e->indent++;
     emit_body(e, s->body);
     e->indent--;
@@ -168,6 +169,51 @@ static void emit_note(EmitC *e, const char *text)
     str_add(e->out, " */\n");
 }
 
+/* Without a branch on the data: each index is written, and stays if its element is not zero. */
+static void emit_list(EmitC *e, const Stmt *s)
+{
+    const char *v = c_name_take(e->a, e->taken, s->var, s->var->name);
+    const char *x = emit_expr(e, s->expr);
+    const char *list = c_name_take(e->a, e->taken, s->buffer, s->buffer->name);
+    const char *n = c_name_take(e->a, e->taken, &s->buffer, "count");
+    const char *zero = c_name_take(e->a, e->taken, &s->expr, "zero");
+    emit_line(e, arena_printf(e->a, "int32_t %s[%" PRId64 "] = {0};", list,
+                              buffer_elements(s->buffer)));
+    emit_line(e, "{");
+    e->indent++;
+    emit_line(e, arena_printf(e->a, "int32_t %s = 0, %s = 0;", n, zero));
+    emit_line(e, arena_printf(e->a, "for (int32_t %s = 0; %s < %" PRId64 "; %s++) {", v, v,
+                              s->var->extent, v));
+    emit_line(e, arena_printf(e->a, "    %s[1 + %s] = %s;", list, n, v));
+    emit_line(e, arena_printf(e->a, "    %s = %s != 0 ? %s : %s;", zero, x, zero, v));
+    emit_line(e, arena_printf(e->a, "    %s += %s != 0;", n, x));
+    emit_line(e, "}");
+    emit_line(e, arena_printf(e->a, "while (%s %% %d != 0)", n, LIST_GROUP));
+    emit_line(e, arena_printf(e->a, "    %s[1 + %s++] = %s;", list, n, zero));
+    emit_line(e, arena_printf(e->a, "%s[1 + %s] = 0;", list, n));
+    emit_line(e, arena_printf(e->a, "%s[0] = %s / %d;", list, n, LIST_GROUP));
+    e->indent--;
+    emit_line(e, "}");
+    c_name_free(e->a, e->taken, s->var, s->var->name);
+    c_name_free(e->a, e->taken, &s->buffer, "count");
+    c_name_free(e->a, e->taken, &s->expr, "zero");
+}
+
+static void emit_pick(EmitC *e, const Stmt *s)
+{
+    const char *from = emit_expr(e, s->expr);
+    const char *name = c_name_take(e->a, e->taken, s->var, s->var->name);
+    emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = %s;", name, from));
+}
+
+static void emit_prefetch(EmitC *e, const Stmt *s)
+{
+    const Type t = {s->buffer->type, 1};
+    const char *element = emit_element(e, s->buffer, s->index, s->n_index);
+    const char *address = arena_printf(e->a, "&%s", element);
+    emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_PREFETCH, t, 1, &address)));
+}
+
 static void emit_stmt(EmitC *e, const Stmt *s)
 {
     switch (s->kind) {
@@ -179,6 +225,9 @@ static void emit_stmt(EmitC *e, const Stmt *s)
     case STMT_STORE: emit_store(e, s); break;
     case STMT_LOCAL: emit_local(e, s); break;
     case STMT_NOTE: emit_note(e, s->text); break;
+    case STMT_LIST: emit_list(e, s); break;
+    case STMT_PICK: emit_pick(e, s); break;
+    case STMT_PREFETCH: emit_prefetch(e, s); break;
     }
 }
 
@@ -189,7 +238,9 @@ static void emit_body(EmitC *e, Body body)
     for (const Stmt *s = body.first; s; s = s->next) {
         if (s->kind == STMT_LET || s->kind == STMT_VAR)
             c_name_free(e->a, e->taken, s->name, s->name->name);
-        if (s->kind == STMT_LOCAL)
+        if (s->kind == STMT_PICK)
+            c_name_free(e->a, e->taken, s->var, s->var->name);
+        if (s->kind == STMT_LOCAL || s->kind == STMT_LIST)
             c_name_free(e->a, e->taken, s->buffer, s->buffer->name);
     }
 }

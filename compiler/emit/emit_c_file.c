@@ -51,7 +51,7 @@ static void add_public(EmitFile *f, ValueKind kind, Map *fields, Map *macros)
 
 static void add_local_bytes(void *user, Stmt *s)
 {
-    if (s->kind == STMT_LOCAL)
+    if (s->kind == STMT_LOCAL || s->kind == STMT_LIST)
         *(int64_t *)user += buffer_bytes(s->buffer) + 64;
 }
 

@@ -159,7 +159,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     nx->arena = gc->lower->arena;
     nx->node = n;
     nx->type = gc->lower->options->type;
-    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct")) {
+    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct") ||
+            (n->op->nest == linear_nest && str_eq(n->algo, "skip-zeros"))) {
         if (!n->op->nest_by)
             n->op->nest(nx);
         return true;
@@ -168,7 +169,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
                n->algo, n->op->nest_by ? " for these attributes and channels" : "");
     diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for square "
               "kernels without dilation over whole blocks of 16 channels, 'winograd 4', or "
-              "'winograd 4 rows 2' if that divides the rows of tiles" : "write 'direct'");
+              "'winograd 4 rows 2' if that divides the rows of tiles"
+                                             : "write 'direct' or, for linear, 'skip-zeros'");
     return false;
 }
 
