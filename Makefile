@@ -4,7 +4,10 @@
 # make check-full the exact-integer grid once more, every shape on every row: half an hour
 # make check-asan the quick tests under AddressSanitizer and UBSan
 # make bench      each layer beside the machine's own limits
-# make bench-peers  the whole network beside ONNX Runtime
+# make bench-peers  whole networks beside every rival that can be installed (PEERS= MODELS= THREADS=
+#                   BATCHES= ROUNDS= OURS=)
+# make bench-ablate   what each optional pass brings
+# make bench-publish  pictures in docs/figures, tables in README.md and bench/README.md from these
 # make bench-convolutions  sixty random shapes beside the multiply-add loop
 # make generated  the sample output in generated/ once more
 # make clean      removes what the above made (also out/)
@@ -14,8 +17,8 @@
 
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo check check-full check-asan bench bench-peers \
-        bench-convolutions fixtures generated clean
+.PHONY: all build demo check check-full check-asan bench bench-peers bench-ablate \
+        bench-publish bench-convolutions fixtures generated clean
 
 all: build
 
@@ -56,7 +59,14 @@ bench-convolutions: build
 bench-peers: build
 	@bash tools/deps.sh bench
 	@cmake --build build --target fma_loop stream
-	@python3 bench/peers.py
+	@python3 bench/peers.py $(foreach o,PEERS MODELS THREADS BATCHES ROUNDS OURS,\
+		$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z)=$($(o))))
+
+bench-ablate: build
+	@python3 bench/ablate.py
+
+bench-publish:
+	@python3 bench/chart.py
 
 fixtures: build
 	@bash tools/deps.sh fixtures

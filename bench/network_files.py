@@ -1,6 +1,7 @@
 """network_files: what the benches need before they can measure: seeded weights, generated code in
 out/bench, and programs built from it. Files that are newer than what they are made of are kept.
 """
+import re
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def program(name, base, compiler, flags=("-O2",)):
         run(compiler, *flags, f"-DNET={name}", f'-DNET_HEADER="{base.name}.h"',
             f"-I{base.parent}", f"-I{ROOT}/runtime/include", *sources, library, "-o", target)
     return target
+
+
+def compiler_versions(compilers):
+    """ "gcc 12.2.0, clang 14.0.6" """
+    texts = (subprocess.run([c, "--version"], capture_output=True, text=True).stdout
+             for c in compilers)
+    return ", ".join(f"{c} {re.search(r'[0-9]+[.][0-9.]+', text).group()}"
+                     for c, text in zip(compilers, texts))
 
 
 def yardsticks():

@@ -20,6 +20,8 @@ def main():
     entry = session.get_inputs()[0]
     x = np.fromfile(source, dtype=np.float32).reshape([int(batch)] + entry.shape[1:])
     session.run(None, {entry.name: x})[0].astype(np.float32).tofile(target)
+    print(f"version {onnxruntime.__version__}")
+    print("precision f32")
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()

@@ -3,7 +3,8 @@
  *
  *   cc -O2 -DNET=alexnet -DNET_HEADER='"alexnet_gen.h"' run_generated.c alexnet_gen.c libnet2c_rt.a
  *
- * usage: run_generated WEIGHTS.n2w [--input=x.f32] [--output=y.f32] [--batch=N] [--steps]
+ * usage: run_generated WEIGHTS.n2w [--input=x.f32] [--output=y.f32] [--batch=N] [--threads=N]
+ *                      [--steps]
  *   input, output  raw floats of all inputs / outputs one after the other; without input, seeded
  *   steps          each answer is followed by the milliseconds of every step
  * Prints "step NAME FLOPS WEIGHT_BYTES" lines and "ready", then serves as yardstick.h says:
@@ -24,6 +25,7 @@ typedef struct Session {
     JOIN(NET, _io) io;
     const n2c_info *info;
     size_t batch;
+    n2c_pool *pool;                      /* NULL: this thread alone */
     void *arena;
     float *tensor[MAX_TENSORS];          /* inputs, then outputs: the members of io in order */
     size_t count[MAX_TENSORS];
@@ -96,10 +98,13 @@ static int transfer(Session *s, const char *path, int write)
     return 0;
 }
 
-static double run_once(Session *s, const n2c_exec *exec)
+static double run_once(Session *s, int steps)
 {
+    n2c_exec exec = n2c_pool_exec(s->pool);
+    exec.on_step = steps ? mark_step : NULL;
+    exec.user = s;
     double start = now_seconds();
-    n2c_status status = JOIN(NET, _run)(&s->model, &s->io, s->batch, s->arena, exec);
+    n2c_status status = JOIN(NET, _run)(&s->model, &s->io, s->batch, s->arena, &exec);
     double ms = (now_seconds() - start) * 1e3;
     if (status == N2C_OK)
         return ms;
@@ -110,16 +115,13 @@ static double run_once(Session *s, const n2c_exec *exec)
 static void serve(Session *s, int steps)
 {
     char line[64];
-    n2c_exec exec = {0};
-    exec.on_step = mark_step;
-    exec.user = s;
     for (unsigned i = 0; steps && i < s->info->n_steps; i++)
         printf("step %s %.0f %.0f\n", s->info->steps[i].name, s->info->steps[i].flops,
                s->info->steps[i].weight_bytes);
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        printf("%.6f", run_once(s, steps ? &exec : NULL));
+        printf("%.6f", run_once(s, steps));
         for (unsigned i = 0; steps && i < s->info->n_steps && i < MAX_STEPS; i++)
             printf(" %.6f", s->seconds[i] * 1e3);
         putchar('\n');
@@ -147,6 +149,7 @@ int main(int argc, char **argv)
 {
     static Session session;
     const char *weights = NULL, *input = NULL, *output = NULL;
+    unsigned threads = 1;
     int steps = 0;
     session.batch = 1;
     for (int i = 1; i < argc; i++) {
@@ -156,16 +159,22 @@ int main(int argc, char **argv)
             output = argv[i] + 9;
         else if (!strncmp(argv[i], "--batch=", 8))
             session.batch = (size_t)strtoul(argv[i] + 8, NULL, 10);
+        else if (!strncmp(argv[i], "--threads=", 10))
+            threads = (unsigned)strtoul(argv[i] + 10, NULL, 10);
         else if (!strcmp(argv[i], "--steps"))
             steps = 1;
         else
             weights = argv[i];
     }
     if (!weights || session.batch < 1)
-        return fail("usage: run_generated WEIGHTS.n2w [--input=] [--output=] [--batch=] [--steps]");
+        return fail("usage: run_generated WEIGHTS.n2w [--input=] [--output=] [--batch=] "
+                    "[--threads=] [--steps]");
+    session.pool = threads > 1 ? n2c_pool_create(threads) : NULL;
+    if (threads > 1 && !session.pool)
+        return fail("cannot start threads");
     if (start_session(&session, weights) || (input && transfer(&session, input, 0)))
         return 1;
-    run_once(&session, NULL);
+    run_once(&session, 0);
     if (output && transfer(&session, output, 1))
         return 1;
     serve(&session, steps);

@@ -3,7 +3,7 @@
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
  * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
- * Model hash: e67d27aba306bda0
+ * Model hash: bb7e5c10496ae309
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -122,6 +122,11 @@ N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
 }
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_load_bf16_avx512(const uint16_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_lane_avx512(__m512 v, int lane)
 {
     return _mm512_cvtss_f32(_mm512_permutexvar_ps(_mm512_set1_epi32(lane), v));
@@ -212,14 +217,240 @@ void image_padded_avx512(const n2c_exec *exec, const float *restrict x, float *r
  * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
  * rows: split oc 32, split oc.i 16, split i 4, order i.o k oc.o l i.i oc.i.o oc.i.i, stage at l,
  * unroll i.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 4, order i
- * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i; columns:
+ * parallel cb
  * why: tile of 2 vectors x 4 points, about 0 thousand cycles
  */
+struct conv1_avx512_args {
+    const float *x;
+    const float *b;
+    float *y;
+    const float *a;
+    const float *bt;
+    const float *u;
+    float *v;
+    float *mm;
+    float *spread;
+    ptrdiff_t at[1];
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv1_avx512(const float *restrict x, const float *restrict b, float *restrict y,
-        const float *restrict a, const float *restrict bt, const float *restrict u,
-        float *restrict v, float *restrict mm, float *restrict spread)
+void conv1_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv1_avx512_args *const args = (const struct conv1_avx512_args *)ctx;
+    const float *restrict const bt = args->bt;
+    float *restrict const v = args->v;
+    float *restrict const spread = args->spread;
+    const ptrdiff_t cb = (ptrdiff_t)task;
+    for (ptrdiff_t ty = 0; ty < 2; ty++) {
+        for (ptrdiff_t tx = 0; tx < 14; tx++) {
+            __m512 columns[36] N2C_ALIGNED(64);
+            for (ptrdiff_t i = 0; i < 6; i++) {
+                __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_5 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 6; k++) {
+                    const __m512 t0 = _mm512_set1_ps(bt[6*i + k]);
+                    acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb]), acc_10_0);
+                    acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb + 48]), acc_10_1);
+                    acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb + 96]), acc_10_2);
+                    acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb + 144]), acc_10_3);
+                    acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb + 192]), acc_10_4);
+                    acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k +
+                            192*tx + 16*cb + 240]), acc_10_5);
+                }
+                columns[6*i] = acc_10_0;
+                columns[6*i + 1] = acc_10_1;
+                columns[6*i + 2] = acc_10_2;
+                columns[6*i + 3] = acc_10_3;
+                columns[6*i + 4] = acc_10_4;
+                columns[6*i + 5] = acc_10_5;
+            }
+            for (ptrdiff_t i = 0; i < 6; i++) {
+                __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_5 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 6; k++) {
+                    const __m512 t1 = columns[6*i + k];
+                    acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                    acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 6]), t1, acc_21_1);
+                    acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 12]), t1, acc_21_2);
+                    acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 18]), t1, acc_21_3);
+                    acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_4);
+                    acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 30]), t1, acc_21_5);
+                }
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb], acc_21_0);
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 1392], acc_21_1);
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 2784], acc_21_2);
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 4176], acc_21_3);
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 5568], acc_21_4);
+                _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 6960], acc_21_5);
+            }
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv1_avx512_task2(void *ctx, size_t task)
+{
+    const struct conv1_avx512_args *const args = (const struct conv1_avx512_args *)ctx;
+    const float *restrict const u = args->u;
+    float *restrict const v = args->v;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t p = (ptrdiff_t)task;
+    for (ptrdiff_t t_o = 0; t_o < 2; t_o++) {
+        __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+        for (ptrdiff_t ic = 0; ic < 48; ic++) {
+            const __m512 t2 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
+            const __m512 t3 = _mm512_set1_ps(v[1392*p + 480*t_o + ic]);
+            acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+            const __m512 t4 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
+            acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+            const __m512 t5 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 48]);
+            acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+            acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+            const __m512 t6 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 96]);
+            acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+            acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+            const __m512 t7 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 144]);
+            acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+            acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+            const __m512 t8 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 192]);
+            acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+            acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+            const __m512 t9 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 240]);
+            acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+            acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+            const __m512 t10 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 288]);
+            acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+            acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+            const __m512 t11 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 336]);
+            acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+            acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+            const __m512 t12 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 384]);
+            acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+            acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+            const __m512 t13 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 432]);
+            acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+            acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+        }
+        _mm512_storeu_ps(&mm[928*p + 320*t_o], acc_32_0);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 16], acc_32_1);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 32], acc_32_2);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 48], acc_32_3);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 64], acc_32_4);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 80], acc_32_5);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 96], acc_32_6);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 112], acc_32_7);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 128], acc_32_8);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 144], acc_32_9);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 160], acc_32_10);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 176], acc_32_11);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 192], acc_32_12);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 208], acc_32_13);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 224], acc_32_14);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 240], acc_32_15);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 256], acc_32_16);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 272], acc_32_17);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 288], acc_32_18);
+        _mm512_storeu_ps(&mm[928*p + 320*t_o + 304], acc_32_19);
+    }
+    __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 48; ic++) {
+        const __m512 t14 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
+        const __m512 t15 = _mm512_set1_ps(v[1392*p + ic + 960]);
+        acc_43_0 = _mm512_fmadd_ps(t15, t14, acc_43_0);
+        const __m512 t16 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
+        acc_43_1 = _mm512_fmadd_ps(t15, t16, acc_43_1);
+        const __m512 t17 = _mm512_set1_ps(v[1392*p + ic + 1008]);
+        acc_43_2 = _mm512_fmadd_ps(t17, t14, acc_43_2);
+        acc_43_3 = _mm512_fmadd_ps(t17, t16, acc_43_3);
+        const __m512 t18 = _mm512_set1_ps(v[1392*p + ic + 1056]);
+        acc_43_4 = _mm512_fmadd_ps(t18, t14, acc_43_4);
+        acc_43_5 = _mm512_fmadd_ps(t18, t16, acc_43_5);
+        const __m512 t19 = _mm512_set1_ps(v[1392*p + ic + 1104]);
+        acc_43_6 = _mm512_fmadd_ps(t19, t14, acc_43_6);
+        acc_43_7 = _mm512_fmadd_ps(t19, t16, acc_43_7);
+        const __m512 t20 = _mm512_set1_ps(v[1392*p + ic + 1152]);
+        acc_43_8 = _mm512_fmadd_ps(t20, t14, acc_43_8);
+        acc_43_9 = _mm512_fmadd_ps(t20, t16, acc_43_9);
+        const __m512 t21 = _mm512_set1_ps(v[1392*p + ic + 1200]);
+        acc_43_10 = _mm512_fmadd_ps(t21, t14, acc_43_10);
+        acc_43_11 = _mm512_fmadd_ps(t21, t16, acc_43_11);
+        const __m512 t22 = _mm512_set1_ps(v[1392*p + ic + 1248]);
+        acc_43_12 = _mm512_fmadd_ps(t22, t14, acc_43_12);
+        acc_43_13 = _mm512_fmadd_ps(t22, t16, acc_43_13);
+        const __m512 t23 = _mm512_set1_ps(v[1392*p + ic + 1296]);
+        acc_43_14 = _mm512_fmadd_ps(t23, t14, acc_43_14);
+        acc_43_15 = _mm512_fmadd_ps(t23, t16, acc_43_15);
+    }
+    _mm512_storeu_ps(&mm[928*p + 640], acc_43_0);
+    _mm512_storeu_ps(&mm[928*p + 656], acc_43_1);
+    _mm512_storeu_ps(&mm[928*p + 672], acc_43_2);
+    _mm512_storeu_ps(&mm[928*p + 688], acc_43_3);
+    _mm512_storeu_ps(&mm[928*p + 704], acc_43_4);
+    _mm512_storeu_ps(&mm[928*p + 720], acc_43_5);
+    _mm512_storeu_ps(&mm[928*p + 736], acc_43_6);
+    _mm512_storeu_ps(&mm[928*p + 752], acc_43_7);
+    _mm512_storeu_ps(&mm[928*p + 768], acc_43_8);
+    _mm512_storeu_ps(&mm[928*p + 784], acc_43_9);
+    _mm512_storeu_ps(&mm[928*p + 800], acc_43_10);
+    _mm512_storeu_ps(&mm[928*p + 816], acc_43_11);
+    _mm512_storeu_ps(&mm[928*p + 832], acc_43_12);
+    _mm512_storeu_ps(&mm[928*p + 848], acc_43_13);
+    _mm512_storeu_ps(&mm[928*p + 864], acc_43_14);
+    _mm512_storeu_ps(&mm[928*p + 880], acc_43_15);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv1_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict b,
+        float *restrict y, const float *restrict a, const float *restrict bt,
+        const float *restrict u, float *restrict v, float *restrict mm, float *restrict spread)
+{
+    struct conv1_avx512_args args = {x, b, y, a, bt, u, v, mm, spread, {0}};
     for (ptrdiff_t band = 0; band < 7; band++) {
         for (ptrdiff_t y_2 = 0; y_2 < 10; y_2++) {
             for (ptrdiff_t x_2 = 0; x_2 < 58; x_2++) {
@@ -233,204 +464,10 @@ void conv1_avx512(const float *restrict x, const float *restrict b, float *restr
                 }
             }
         }
-        for (ptrdiff_t cb = 0; cb < 3; cb++) {
-            for (ptrdiff_t ty = 0; ty < 2; ty++) {
-                for (ptrdiff_t tx = 0; tx < 14; tx++) {
-                    __m512 columns[36] N2C_ALIGNED(64);
-                    for (ptrdiff_t i = 0; i < 6; i++) {
-                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_5 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 6; k++) {
-                            const __m512 t0 = _mm512_set1_ps(bt[6*i + k]);
-                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb]), acc_10_0);
-                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb + 48]), acc_10_1);
-                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb + 96]), acc_10_2);
-                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb + 144]), acc_10_3);
-                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb + 192]), acc_10_4);
-                            acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&spread[11136*ty + 2784*k
-                                    + 192*tx + 16*cb + 240]), acc_10_5);
-                        }
-                        columns[6*i] = acc_10_0;
-                        columns[6*i + 1] = acc_10_1;
-                        columns[6*i + 2] = acc_10_2;
-                        columns[6*i + 3] = acc_10_3;
-                        columns[6*i + 4] = acc_10_4;
-                        columns[6*i + 5] = acc_10_5;
-                    }
-                    for (ptrdiff_t i = 0; i < 6; i++) {
-                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_5 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 6; k++) {
-                            const __m512 t1 = columns[6*i + k];
-                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 6]), t1, acc_21_1);
-                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 12]), t1, acc_21_2);
-                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 18]), t1, acc_21_3);
-                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_4);
-                            acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 30]), t1, acc_21_5);
-                        }
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb], acc_21_0);
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 1392], acc_21_1);
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 2784], acc_21_2);
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 4176], acc_21_3);
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 5568], acc_21_4);
-                        _mm512_storeu_ps(&v[8352*i + 672*ty + 48*tx + 16*cb + 6960], acc_21_5);
-                    }
-                }
-            }
-        }
+        n2c_for(exec, 3, conv1_avx512_task1, &args);
         for (ptrdiff_t ob = 0; ob < 3; ob++) {
-            for (ptrdiff_t p = 0; p < 36; p++) {
-                for (ptrdiff_t t_o = 0; t_o < 2; t_o++) {
-                    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t ic = 0; ic < 48; ic++) {
-                        const __m512 t2 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
-                        const __m512 t3 = _mm512_set1_ps(v[1392*p + 480*t_o + ic]);
-                        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                        const __m512 t4 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
-                        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                        const __m512 t5 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 48]);
-                        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                        const __m512 t6 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 96]);
-                        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                        const __m512 t7 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 144]);
-                        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                        const __m512 t8 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 192]);
-                        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                        const __m512 t9 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 240]);
-                        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                        const __m512 t10 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 288]);
-                        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                        const __m512 t11 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 336]);
-                        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                        const __m512 t12 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 384]);
-                        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                        const __m512 t13 = _mm512_set1_ps(v[1392*p + 480*t_o + ic + 432]);
-                        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
-                        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
-                    }
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o], acc_32_0);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 16], acc_32_1);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 32], acc_32_2);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 48], acc_32_3);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 64], acc_32_4);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 80], acc_32_5);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 96], acc_32_6);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 112], acc_32_7);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 128], acc_32_8);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 144], acc_32_9);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 160], acc_32_10);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 176], acc_32_11);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 192], acc_32_12);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 208], acc_32_13);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 224], acc_32_14);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 240], acc_32_15);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 256], acc_32_16);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 272], acc_32_17);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 288], acc_32_18);
-                    _mm512_storeu_ps(&mm[928*p + 320*t_o + 304], acc_32_19);
-                }
-                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 48; ic++) {
-                    const __m512 t14 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic]);
-                    const __m512 t15 = _mm512_set1_ps(v[1392*p + ic + 960]);
-                    acc_43_0 = _mm512_fmadd_ps(t15, t14, acc_43_0);
-                    const __m512 t16 = _mm512_loadu_ps(&u[55296*ob + 1536*p + 32*ic + 16]);
-                    acc_43_1 = _mm512_fmadd_ps(t15, t16, acc_43_1);
-                    const __m512 t17 = _mm512_set1_ps(v[1392*p + ic + 1008]);
-                    acc_43_2 = _mm512_fmadd_ps(t17, t14, acc_43_2);
-                    acc_43_3 = _mm512_fmadd_ps(t17, t16, acc_43_3);
-                    const __m512 t18 = _mm512_set1_ps(v[1392*p + ic + 1056]);
-                    acc_43_4 = _mm512_fmadd_ps(t18, t14, acc_43_4);
-                    acc_43_5 = _mm512_fmadd_ps(t18, t16, acc_43_5);
-                    const __m512 t19 = _mm512_set1_ps(v[1392*p + ic + 1104]);
-                    acc_43_6 = _mm512_fmadd_ps(t19, t14, acc_43_6);
-                    acc_43_7 = _mm512_fmadd_ps(t19, t16, acc_43_7);
-                    const __m512 t20 = _mm512_set1_ps(v[1392*p + ic + 1152]);
-                    acc_43_8 = _mm512_fmadd_ps(t20, t14, acc_43_8);
-                    acc_43_9 = _mm512_fmadd_ps(t20, t16, acc_43_9);
-                    const __m512 t21 = _mm512_set1_ps(v[1392*p + ic + 1200]);
-                    acc_43_10 = _mm512_fmadd_ps(t21, t14, acc_43_10);
-                    acc_43_11 = _mm512_fmadd_ps(t21, t16, acc_43_11);
-                    const __m512 t22 = _mm512_set1_ps(v[1392*p + ic + 1248]);
-                    acc_43_12 = _mm512_fmadd_ps(t22, t14, acc_43_12);
-                    acc_43_13 = _mm512_fmadd_ps(t22, t16, acc_43_13);
-                    const __m512 t23 = _mm512_set1_ps(v[1392*p + ic + 1296]);
-                    acc_43_14 = _mm512_fmadd_ps(t23, t14, acc_43_14);
-                    acc_43_15 = _mm512_fmadd_ps(t23, t16, acc_43_15);
-                }
-                _mm512_storeu_ps(&mm[928*p + 640], acc_43_0);
-                _mm512_storeu_ps(&mm[928*p + 656], acc_43_1);
-                _mm512_storeu_ps(&mm[928*p + 672], acc_43_2);
-                _mm512_storeu_ps(&mm[928*p + 688], acc_43_3);
-                _mm512_storeu_ps(&mm[928*p + 704], acc_43_4);
-                _mm512_storeu_ps(&mm[928*p + 720], acc_43_5);
-                _mm512_storeu_ps(&mm[928*p + 736], acc_43_6);
-                _mm512_storeu_ps(&mm[928*p + 752], acc_43_7);
-                _mm512_storeu_ps(&mm[928*p + 768], acc_43_8);
-                _mm512_storeu_ps(&mm[928*p + 784], acc_43_9);
-                _mm512_storeu_ps(&mm[928*p + 800], acc_43_10);
-                _mm512_storeu_ps(&mm[928*p + 816], acc_43_11);
-                _mm512_storeu_ps(&mm[928*p + 832], acc_43_12);
-                _mm512_storeu_ps(&mm[928*p + 848], acc_43_13);
-                _mm512_storeu_ps(&mm[928*p + 864], acc_43_14);
-                _mm512_storeu_ps(&mm[928*p + 880], acc_43_15);
-            }
+            args.at[0] = ob;
+            n2c_for(exec, 36, conv1_avx512_task2, &args);
             const __m512 t30 = _mm512_loadu_ps(&b[32*ob]);
             const __m512 t31 = _mm512_loadu_ps(&b[32*ob + 16]);
             for (ptrdiff_t ty = 0; ty < 2; ty++) {
@@ -1022,406 +1059,454 @@ void norm1_avx512(const n2c_exec *exec, const float *restrict x, float *restrict
  * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
  * rows: split oc 32, split oc.i 16, split k 8, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l,
  * unroll k.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 4, order i
- * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i; columns:
+ * parallel ty; rows: parallel ty
  * why: tile of 2 vectors x 4 points, about 0 thousand cycles
  */
+struct conv2_avx512_args {
+    const float *x;
+    const float *b;
+    float *y;
+    const float *a;
+    const float *bt;
+    const float *u;
+    float *v;
+    float *mm;
+    ptrdiff_t at[2];
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv2_avx512(const float *restrict x, const float *restrict b, float *restrict y,
-        const float *restrict a, const float *restrict bt, const float *restrict u,
-        float *restrict v, float *restrict mm)
+void conv2_avx512_task1(void *ctx, size_t task)
 {
-    for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t cb = 0; cb < 3; cb++) {
-            for (ptrdiff_t ty = 0; ty < 7; ty++) {
-                for (ptrdiff_t tx = 0; tx < 7; tx++) {
-                    __m512 columns[64] N2C_ALIGNED(64);
-                    for (ptrdiff_t i = 0; i < 8; i++) {
-                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_5 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_6 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_7 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 8; k++) {
-                            const __m512 t0 = _mm512_set1_ps(bt[8*i + k]);
-                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx]), acc_10_0);
-                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 16]), acc_10_1);
-                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 32]), acc_10_2);
-                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 48]), acc_10_3);
-                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 64]), acc_10_4);
-                            acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 80]), acc_10_5);
-                            acc_10_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 96]), acc_10_6);
-                            acc_10_7 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb +
-                                    2048*ty + 512*k + 64*tx + 112]), acc_10_7);
-                        }
-                        columns[8*i] = acc_10_0;
-                        columns[8*i + 1] = acc_10_1;
-                        columns[8*i + 2] = acc_10_2;
-                        columns[8*i + 3] = acc_10_3;
-                        columns[8*i + 4] = acc_10_4;
-                        columns[8*i + 5] = acc_10_5;
-                        columns[8*i + 6] = acc_10_6;
-                        columns[8*i + 7] = acc_10_7;
-                    }
-                    for (ptrdiff_t i = 0; i < 8; i++) {
-                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_5 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_6 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_7 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 8; k++) {
-                            const __m512 t1 = columns[8*i + k];
-                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 8]), t1, acc_21_1);
-                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 16]), t1, acc_21_2);
-                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_3);
-                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 32]), t1, acc_21_4);
-                            acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 40]), t1, acc_21_5);
-                            acc_21_6 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 48]), t1, acc_21_6);
-                            acc_21_7 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 56]), t1, acc_21_7);
-                        }
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb], acc_21_0);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 2352], acc_21_1);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 4704], acc_21_2);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 7056], acc_21_3);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 9408], acc_21_4);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 11760], acc_21_5);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 14112], acc_21_6);
-                        _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 16464], acc_21_7);
-                    }
-                }
+    const struct conv2_avx512_args *const args = (const struct conv2_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const bt = args->bt;
+    float *restrict const v = args->v;
+    const ptrdiff_t cb = args->at[0];
+    const ptrdiff_t g = args->at[1];
+    const ptrdiff_t ty = (ptrdiff_t)task;
+    for (ptrdiff_t tx = 0; tx < 7; tx++) {
+        __m512 columns[64] N2C_ALIGNED(64);
+        for (ptrdiff_t i = 0; i < 8; i++) {
+            __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_5 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_6 = _mm512_set1_ps(0.0f);
+            __m512 acc_10_7 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t k = 0; k < 8; k++) {
+                const __m512 t0 = _mm512_set1_ps(bt[8*i + k]);
+                acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx]), acc_10_0);
+                acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 16]), acc_10_1);
+                acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 32]), acc_10_2);
+                acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 48]), acc_10_3);
+                acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 64]), acc_10_4);
+                acc_10_5 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 80]), acc_10_5);
+                acc_10_6 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 96]), acc_10_6);
+                acc_10_7 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[49152*g + 16384*cb + 2048*ty +
+                        512*k + 64*tx + 112]), acc_10_7);
+            }
+            columns[8*i] = acc_10_0;
+            columns[8*i + 1] = acc_10_1;
+            columns[8*i + 2] = acc_10_2;
+            columns[8*i + 3] = acc_10_3;
+            columns[8*i + 4] = acc_10_4;
+            columns[8*i + 5] = acc_10_5;
+            columns[8*i + 6] = acc_10_6;
+            columns[8*i + 7] = acc_10_7;
+        }
+        for (ptrdiff_t i = 0; i < 8; i++) {
+            __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_5 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_6 = _mm512_set1_ps(0.0f);
+            __m512 acc_21_7 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t k = 0; k < 8; k++) {
+                const __m512 t1 = columns[8*i + k];
+                acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 8]), t1, acc_21_1);
+                acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 16]), t1, acc_21_2);
+                acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 24]), t1, acc_21_3);
+                acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 32]), t1, acc_21_4);
+                acc_21_5 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 40]), t1, acc_21_5);
+                acc_21_6 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 48]), t1, acc_21_6);
+                acc_21_7 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 56]), t1, acc_21_7);
+            }
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb], acc_21_0);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 2352], acc_21_1);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 4704], acc_21_2);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 7056], acc_21_3);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 9408], acc_21_4);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 11760], acc_21_5);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 14112], acc_21_6);
+            _mm512_storeu_ps(&v[18816*i + 336*ty + 48*tx + 16*cb + 16464], acc_21_7);
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv2_avx512_task2(void *ctx, size_t task)
+{
+    const struct conv2_avx512_args *const args = (const struct conv2_avx512_args *)ctx;
+    const float *restrict const u = args->u;
+    float *restrict const v = args->v;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t g = args->at[1];
+    const ptrdiff_t p = (ptrdiff_t)task;
+    for (ptrdiff_t t_o = 0; t_o < 3; t_o++) {
+        __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+        __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+        for (ptrdiff_t ic = 0; ic < 48; ic++) {
+            const __m512 t2 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
+            const __m512 t3 = _mm512_set1_ps(v[2352*p + 624*t_o + ic]);
+            acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+            const __m512 t4 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic + 16]);
+            acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+            const __m512 t5 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 48]);
+            acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+            acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+            const __m512 t6 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 96]);
+            acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+            acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+            const __m512 t7 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 144]);
+            acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+            acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+            const __m512 t8 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 192]);
+            acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+            acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+            const __m512 t9 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 240]);
+            acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+            acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+            const __m512 t10 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 288]);
+            acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+            acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+            const __m512 t11 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 336]);
+            acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+            acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+            const __m512 t12 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 384]);
+            acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+            acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+            const __m512 t13 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 432]);
+            acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+            acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+            const __m512 t14 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 480]);
+            acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+            acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+            const __m512 t15 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 528]);
+            acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+            acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+            const __m512 t16 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 576]);
+            acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+            acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+        }
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o], acc_32_0);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 16], acc_32_1);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 32], acc_32_2);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 48], acc_32_3);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 64], acc_32_4);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 80], acc_32_5);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 96], acc_32_6);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 112], acc_32_7);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 128], acc_32_8);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 144], acc_32_9);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 160], acc_32_10);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 176], acc_32_11);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 192], acc_32_12);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 208], acc_32_13);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 224], acc_32_14);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 240], acc_32_15);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 256], acc_32_16);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 272], acc_32_17);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 288], acc_32_18);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 304], acc_32_19);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 320], acc_32_20);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 336], acc_32_21);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 352], acc_32_22);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 368], acc_32_23);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 384], acc_32_24);
+        _mm512_storeu_ps(&mm[1568*p + 416*t_o + 400], acc_32_25);
+    }
+    __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 48; ic++) {
+        const __m512 t17 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
+        const __m512 t18 = _mm512_set1_ps(v[2352*p + ic + 1872]);
+        acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+        const __m512 t19 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic + 16]);
+        acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+        const __m512 t20 = _mm512_set1_ps(v[2352*p + ic + 1920]);
+        acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+        acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+        const __m512 t21 = _mm512_set1_ps(v[2352*p + ic + 1968]);
+        acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+        acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+        const __m512 t22 = _mm512_set1_ps(v[2352*p + ic + 2016]);
+        acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+        acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+        const __m512 t23 = _mm512_set1_ps(v[2352*p + ic + 2064]);
+        acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+        acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+        const __m512 t24 = _mm512_set1_ps(v[2352*p + ic + 2112]);
+        acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+        acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+        const __m512 t25 = _mm512_set1_ps(v[2352*p + ic + 2160]);
+        acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+        acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+        const __m512 t26 = _mm512_set1_ps(v[2352*p + ic + 2208]);
+        acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+        acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+        const __m512 t27 = _mm512_set1_ps(v[2352*p + ic + 2256]);
+        acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+        acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+        const __m512 t28 = _mm512_set1_ps(v[2352*p + ic + 2304]);
+        acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+        acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+    }
+    _mm512_storeu_ps(&mm[1568*p + 1248], acc_43_0);
+    _mm512_storeu_ps(&mm[1568*p + 1264], acc_43_1);
+    _mm512_storeu_ps(&mm[1568*p + 1280], acc_43_2);
+    _mm512_storeu_ps(&mm[1568*p + 1296], acc_43_3);
+    _mm512_storeu_ps(&mm[1568*p + 1312], acc_43_4);
+    _mm512_storeu_ps(&mm[1568*p + 1328], acc_43_5);
+    _mm512_storeu_ps(&mm[1568*p + 1344], acc_43_6);
+    _mm512_storeu_ps(&mm[1568*p + 1360], acc_43_7);
+    _mm512_storeu_ps(&mm[1568*p + 1376], acc_43_8);
+    _mm512_storeu_ps(&mm[1568*p + 1392], acc_43_9);
+    _mm512_storeu_ps(&mm[1568*p + 1408], acc_43_10);
+    _mm512_storeu_ps(&mm[1568*p + 1424], acc_43_11);
+    _mm512_storeu_ps(&mm[1568*p + 1440], acc_43_12);
+    _mm512_storeu_ps(&mm[1568*p + 1456], acc_43_13);
+    _mm512_storeu_ps(&mm[1568*p + 1472], acc_43_14);
+    _mm512_storeu_ps(&mm[1568*p + 1488], acc_43_15);
+    _mm512_storeu_ps(&mm[1568*p + 1504], acc_43_16);
+    _mm512_storeu_ps(&mm[1568*p + 1520], acc_43_17);
+    _mm512_storeu_ps(&mm[1568*p + 1536], acc_43_18);
+    _mm512_storeu_ps(&mm[1568*p + 1552], acc_43_19);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv2_avx512_task3(void *ctx, size_t task)
+{
+    const struct conv2_avx512_args *const args = (const struct conv2_avx512_args *)ctx;
+    const float *restrict const b = args->b;
+    float *restrict const y = args->y;
+    const float *restrict const a = args->a;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t g = args->at[1];
+    const ptrdiff_t ty = (ptrdiff_t)task;
+    const __m512 t30 = _mm512_loadu_ps(&b[32*ob + 128*g]);
+    const __m512 t31 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
+    for (ptrdiff_t tx = 0; tx < 7; tx++) {
+        float rows[1024] N2C_ALIGNED(64);
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            __m512 acc_54_0 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_1 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_2 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_3 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_4 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_5 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_6 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_7 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_8 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_9 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_10 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_11 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_12 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_13 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_14 = _mm512_set1_ps(0.0f);
+            __m512 acc_54_15 = _mm512_set1_ps(0.0f);
+            for (ptrdiff_t l = 0; l < 8; l++) {
+                const __m512 t29 = _mm512_set1_ps(a[8*i + l]);
+                acc_54_0 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx]),
+                        acc_54_0);
+                acc_54_1 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx + 16]),
+                        acc_54_1);
+                acc_54_2 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        1568]), acc_54_2);
+                acc_54_3 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        1584]), acc_54_3);
+                acc_54_4 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        3136]), acc_54_4);
+                acc_54_5 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        3152]), acc_54_5);
+                acc_54_6 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        4704]), acc_54_6);
+                acc_54_7 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        4720]), acc_54_7);
+                acc_54_8 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        6272]), acc_54_8);
+                acc_54_9 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        6288]), acc_54_9);
+                acc_54_10 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        7840]), acc_54_10);
+                acc_54_11 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        7856]), acc_54_11);
+                acc_54_12 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        9408]), acc_54_12);
+                acc_54_13 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        9424]), acc_54_13);
+                acc_54_14 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        10976]), acc_54_14);
+                acc_54_15 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty + 32*tx +
+                        10992]), acc_54_15);
+            }
+            _mm512_storeu_ps(&rows[256*i], acc_54_0);
+            _mm512_storeu_ps(&rows[256*i + 16], acc_54_1);
+            _mm512_storeu_ps(&rows[256*i + 32], acc_54_2);
+            _mm512_storeu_ps(&rows[256*i + 48], acc_54_3);
+            _mm512_storeu_ps(&rows[256*i + 64], acc_54_4);
+            _mm512_storeu_ps(&rows[256*i + 80], acc_54_5);
+            _mm512_storeu_ps(&rows[256*i + 96], acc_54_6);
+            _mm512_storeu_ps(&rows[256*i + 112], acc_54_7);
+            _mm512_storeu_ps(&rows[256*i + 128], acc_54_8);
+            _mm512_storeu_ps(&rows[256*i + 144], acc_54_9);
+            _mm512_storeu_ps(&rows[256*i + 160], acc_54_10);
+            _mm512_storeu_ps(&rows[256*i + 176], acc_54_11);
+            _mm512_storeu_ps(&rows[256*i + 192], acc_54_12);
+            _mm512_storeu_ps(&rows[256*i + 208], acc_54_13);
+            _mm512_storeu_ps(&rows[256*i + 224], acc_54_14);
+            _mm512_storeu_ps(&rows[256*i + 240], acc_54_15);
+        }
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            __m512 acc_65_0 = t30;
+            __m512 acc_65_1 = t31;
+            __m512 acc_65_2 = t30;
+            __m512 acc_65_3 = t31;
+            __m512 acc_65_4 = t30;
+            __m512 acc_65_5 = t31;
+            __m512 acc_65_6 = t30;
+            __m512 acc_65_7 = t31;
+            for (ptrdiff_t k = 0; k < 8; k++) {
+                const __m512 t32 = _mm512_loadu_ps(&rows[256*i + 32*k]);
+                const __m512 t33 = _mm512_set1_ps(a[k]);
+                acc_65_0 = _mm512_fmadd_ps(t33, t32, acc_65_0);
+                const __m512 t34 = _mm512_loadu_ps(&rows[256*i + 32*k + 16]);
+                acc_65_1 = _mm512_fmadd_ps(t33, t34, acc_65_1);
+                const __m512 t35 = _mm512_set1_ps(a[k + 8]);
+                acc_65_2 = _mm512_fmadd_ps(t35, t32, acc_65_2);
+                acc_65_3 = _mm512_fmadd_ps(t35, t34, acc_65_3);
+                const __m512 t36 = _mm512_set1_ps(a[k + 16]);
+                acc_65_4 = _mm512_fmadd_ps(t36, t32, acc_65_4);
+                acc_65_5 = _mm512_fmadd_ps(t36, t34, acc_65_5);
+                const __m512 t37 = _mm512_set1_ps(a[k + 24]);
+                acc_65_6 = _mm512_fmadd_ps(t37, t32, acc_65_6);
+                acc_65_7 = _mm512_fmadd_ps(t37, t34, acc_65_7);
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1 = acc_65_0;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1_1 = acc_65_1;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 11664],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1_2 = acc_65_2;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 16],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1_3 = acc_65_3;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 11680],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1_4 = acc_65_4;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 32],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
+            }
+            if (4*ty + i < 27) {
+                const __m512 v1_5 = acc_65_5;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 11696],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
+            }
+            if (4*ty + i < 27 && 4*tx + 3 < 27) {
+                const __m512 v1_6 = acc_65_6;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 48],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
+            }
+            if (4*ty + i < 27 && 4*tx + 3 < 27) {
+                const __m512 v1_7 = acc_65_7;
+                _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 11712],
+                        _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
             }
         }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv2_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict b,
+        float *restrict y, const float *restrict a, const float *restrict bt,
+        const float *restrict u, float *restrict v, float *restrict mm)
+{
+    struct conv2_avx512_args args = {x, b, y, a, bt, u, v, mm, {0}};
+    for (ptrdiff_t g = 0; g < 2; g++) {
+        for (ptrdiff_t cb = 0; cb < 3; cb++) {
+            args.at[0] = cb;
+            args.at[1] = g;
+            n2c_for(exec, 7, conv2_avx512_task1, &args);
+        }
         for (ptrdiff_t ob = 0; ob < 4; ob++) {
-            for (ptrdiff_t p = 0; p < 64; p++) {
-                for (ptrdiff_t t_o = 0; t_o < 3; t_o++) {
-                    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_20 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_21 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_22 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_23 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_24 = _mm512_set1_ps(0.0f);
-                    __m512 acc_32_25 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t ic = 0; ic < 48; ic++) {
-                        const __m512 t2 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
-                        const __m512 t3 = _mm512_set1_ps(v[2352*p + 624*t_o + ic]);
-                        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                        const __m512 t4 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic +
-                                16]);
-                        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                        const __m512 t5 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 48]);
-                        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                        const __m512 t6 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 96]);
-                        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                        const __m512 t7 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 144]);
-                        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                        const __m512 t8 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 192]);
-                        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                        const __m512 t9 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 240]);
-                        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                        const __m512 t10 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 288]);
-                        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                        const __m512 t11 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 336]);
-                        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                        const __m512 t12 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 384]);
-                        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                        const __m512 t13 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 432]);
-                        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
-                        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
-                        const __m512 t14 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 480]);
-                        acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
-                        acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
-                        const __m512 t15 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 528]);
-                        acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
-                        acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
-                        const __m512 t16 = _mm512_set1_ps(v[2352*p + 624*t_o + ic + 576]);
-                        acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
-                        acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
-                    }
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o], acc_32_0);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 16], acc_32_1);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 32], acc_32_2);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 48], acc_32_3);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 64], acc_32_4);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 80], acc_32_5);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 96], acc_32_6);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 112], acc_32_7);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 128], acc_32_8);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 144], acc_32_9);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 160], acc_32_10);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 176], acc_32_11);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 192], acc_32_12);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 208], acc_32_13);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 224], acc_32_14);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 240], acc_32_15);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 256], acc_32_16);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 272], acc_32_17);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 288], acc_32_18);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 304], acc_32_19);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 320], acc_32_20);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 336], acc_32_21);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 352], acc_32_22);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 368], acc_32_23);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 384], acc_32_24);
-                    _mm512_storeu_ps(&mm[1568*p + 416*t_o + 400], acc_32_25);
-                }
-                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 48; ic++) {
-                    const __m512 t17 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic]);
-                    const __m512 t18 = _mm512_set1_ps(v[2352*p + ic + 1872]);
-                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
-                    const __m512 t19 = _mm512_loadu_ps(&u[98304*ob + 393216*g + 1536*p + 32*ic +
-                            16]);
-                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
-                    const __m512 t20 = _mm512_set1_ps(v[2352*p + ic + 1920]);
-                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
-                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
-                    const __m512 t21 = _mm512_set1_ps(v[2352*p + ic + 1968]);
-                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
-                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
-                    const __m512 t22 = _mm512_set1_ps(v[2352*p + ic + 2016]);
-                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
-                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
-                    const __m512 t23 = _mm512_set1_ps(v[2352*p + ic + 2064]);
-                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
-                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
-                    const __m512 t24 = _mm512_set1_ps(v[2352*p + ic + 2112]);
-                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
-                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
-                    const __m512 t25 = _mm512_set1_ps(v[2352*p + ic + 2160]);
-                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
-                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
-                    const __m512 t26 = _mm512_set1_ps(v[2352*p + ic + 2208]);
-                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
-                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
-                    const __m512 t27 = _mm512_set1_ps(v[2352*p + ic + 2256]);
-                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
-                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
-                    const __m512 t28 = _mm512_set1_ps(v[2352*p + ic + 2304]);
-                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
-                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
-                }
-                _mm512_storeu_ps(&mm[1568*p + 1248], acc_43_0);
-                _mm512_storeu_ps(&mm[1568*p + 1264], acc_43_1);
-                _mm512_storeu_ps(&mm[1568*p + 1280], acc_43_2);
-                _mm512_storeu_ps(&mm[1568*p + 1296], acc_43_3);
-                _mm512_storeu_ps(&mm[1568*p + 1312], acc_43_4);
-                _mm512_storeu_ps(&mm[1568*p + 1328], acc_43_5);
-                _mm512_storeu_ps(&mm[1568*p + 1344], acc_43_6);
-                _mm512_storeu_ps(&mm[1568*p + 1360], acc_43_7);
-                _mm512_storeu_ps(&mm[1568*p + 1376], acc_43_8);
-                _mm512_storeu_ps(&mm[1568*p + 1392], acc_43_9);
-                _mm512_storeu_ps(&mm[1568*p + 1408], acc_43_10);
-                _mm512_storeu_ps(&mm[1568*p + 1424], acc_43_11);
-                _mm512_storeu_ps(&mm[1568*p + 1440], acc_43_12);
-                _mm512_storeu_ps(&mm[1568*p + 1456], acc_43_13);
-                _mm512_storeu_ps(&mm[1568*p + 1472], acc_43_14);
-                _mm512_storeu_ps(&mm[1568*p + 1488], acc_43_15);
-                _mm512_storeu_ps(&mm[1568*p + 1504], acc_43_16);
-                _mm512_storeu_ps(&mm[1568*p + 1520], acc_43_17);
-                _mm512_storeu_ps(&mm[1568*p + 1536], acc_43_18);
-                _mm512_storeu_ps(&mm[1568*p + 1552], acc_43_19);
-            }
-            const __m512 t30 = _mm512_loadu_ps(&b[32*ob + 128*g]);
-            const __m512 t31 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
-            for (ptrdiff_t ty = 0; ty < 7; ty++) {
-                for (ptrdiff_t tx = 0; tx < 7; tx++) {
-                    float rows[1024] N2C_ALIGNED(64);
-                    for (ptrdiff_t i = 0; i < 4; i++) {
-                        __m512 acc_54_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_4 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_5 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_6 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_7 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_8 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_9 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_10 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_11 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_12 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_13 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_14 = _mm512_set1_ps(0.0f);
-                        __m512 acc_54_15 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t l = 0; l < 8; l++) {
-                            const __m512 t29 = _mm512_set1_ps(a[8*i + l]);
-                            acc_54_0 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx]), acc_54_0);
-                            acc_54_1 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 16]), acc_54_1);
-                            acc_54_2 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 1568]), acc_54_2);
-                            acc_54_3 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 1584]), acc_54_3);
-                            acc_54_4 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 3136]), acc_54_4);
-                            acc_54_5 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 3152]), acc_54_5);
-                            acc_54_6 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 4704]), acc_54_6);
-                            acc_54_7 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 4720]), acc_54_7);
-                            acc_54_8 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 6272]), acc_54_8);
-                            acc_54_9 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 6288]), acc_54_9);
-                            acc_54_10 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 7840]), acc_54_10);
-                            acc_54_11 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 7856]), acc_54_11);
-                            acc_54_12 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 9408]), acc_54_12);
-                            acc_54_13 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 9424]), acc_54_13);
-                            acc_54_14 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 10976]), acc_54_14);
-                            acc_54_15 = _mm512_fmadd_ps(t29, _mm512_loadu_ps(&mm[12544*l + 224*ty +
-                                    32*tx + 10992]), acc_54_15);
-                        }
-                        _mm512_storeu_ps(&rows[256*i], acc_54_0);
-                        _mm512_storeu_ps(&rows[256*i + 16], acc_54_1);
-                        _mm512_storeu_ps(&rows[256*i + 32], acc_54_2);
-                        _mm512_storeu_ps(&rows[256*i + 48], acc_54_3);
-                        _mm512_storeu_ps(&rows[256*i + 64], acc_54_4);
-                        _mm512_storeu_ps(&rows[256*i + 80], acc_54_5);
-                        _mm512_storeu_ps(&rows[256*i + 96], acc_54_6);
-                        _mm512_storeu_ps(&rows[256*i + 112], acc_54_7);
-                        _mm512_storeu_ps(&rows[256*i + 128], acc_54_8);
-                        _mm512_storeu_ps(&rows[256*i + 144], acc_54_9);
-                        _mm512_storeu_ps(&rows[256*i + 160], acc_54_10);
-                        _mm512_storeu_ps(&rows[256*i + 176], acc_54_11);
-                        _mm512_storeu_ps(&rows[256*i + 192], acc_54_12);
-                        _mm512_storeu_ps(&rows[256*i + 208], acc_54_13);
-                        _mm512_storeu_ps(&rows[256*i + 224], acc_54_14);
-                        _mm512_storeu_ps(&rows[256*i + 240], acc_54_15);
-                    }
-                    for (ptrdiff_t i = 0; i < 4; i++) {
-                        __m512 acc_65_0 = t30;
-                        __m512 acc_65_1 = t31;
-                        __m512 acc_65_2 = t30;
-                        __m512 acc_65_3 = t31;
-                        __m512 acc_65_4 = t30;
-                        __m512 acc_65_5 = t31;
-                        __m512 acc_65_6 = t30;
-                        __m512 acc_65_7 = t31;
-                        for (ptrdiff_t k = 0; k < 8; k++) {
-                            const __m512 t32 = _mm512_loadu_ps(&rows[256*i + 32*k]);
-                            const __m512 t33 = _mm512_set1_ps(a[k]);
-                            acc_65_0 = _mm512_fmadd_ps(t33, t32, acc_65_0);
-                            const __m512 t34 = _mm512_loadu_ps(&rows[256*i + 32*k + 16]);
-                            acc_65_1 = _mm512_fmadd_ps(t33, t34, acc_65_1);
-                            const __m512 t35 = _mm512_set1_ps(a[k + 8]);
-                            acc_65_2 = _mm512_fmadd_ps(t35, t32, acc_65_2);
-                            acc_65_3 = _mm512_fmadd_ps(t35, t34, acc_65_3);
-                            const __m512 t36 = _mm512_set1_ps(a[k + 16]);
-                            acc_65_4 = _mm512_fmadd_ps(t36, t32, acc_65_4);
-                            acc_65_5 = _mm512_fmadd_ps(t36, t34, acc_65_5);
-                            const __m512 t37 = _mm512_set1_ps(a[k + 24]);
-                            acc_65_6 = _mm512_fmadd_ps(t37, t32, acc_65_6);
-                            acc_65_7 = _mm512_fmadd_ps(t37, t34, acc_65_7);
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1 = acc_65_0;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx],
-                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1));
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1_1 = acc_65_1;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
-                                    11664], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_1));
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1_2 = acc_65_2;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 16],
-                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_2));
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1_3 = acc_65_3;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
-                                    11680], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_3));
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1_4 = acc_65_4;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 32],
-                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_4));
-                        }
-                        if (4*ty + i < 27) {
-                            const __m512 v1_5 = acc_65_5;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
-                                    11696], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_5));
-                        }
-                        if (4*ty + i < 27 && 4*tx + 3 < 27) {
-                            const __m512 v1_6 = acc_65_6;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx + 48],
-                                    _mm512_max_ps(_mm512_set1_ps(0.0f), v1_6));
-                        }
-                        if (4*ty + i < 27 && 4*tx + 3 < 27) {
-                            const __m512 v1_7 = acc_65_7;
-                            _mm512_storeu_ps(&y[23328*ob + 93312*g + 1728*ty + 432*i + 64*tx +
-                                    11712], _mm512_max_ps(_mm512_set1_ps(0.0f), v1_7));
-                        }
-                    }
-                }
-            }
+            args.at[0] = ob;
+            args.at[1] = g;
+            n2c_for(exec, 64, conv2_avx512_task2, &args);
+            args.at[0] = ob;
+            args.at[1] = g;
+            n2c_for(exec, 7, conv2_avx512_task3, &args);
         }
     }
 }
@@ -1878,14 +1963,278 @@ void norm2_avx512(const float *restrict x, float *restrict y, float *restrict sq
  * unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split oc 32, split oc.i 16, split
  * k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i, unroll oc.i.o, vector
  * oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k j.i oc.i.o oc.i.i,
- * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i; columns: parallel cb
  * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
+struct conv3_avx512_args {
+    const float *x;
+    const float *b;
+    float *y;
+    const float *a;
+    const float *bt;
+    const float *u;
+    float *v;
+    float *mm;
+    ptrdiff_t at[1];
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv3_avx512(const float *restrict x, const float *restrict b, float *restrict y,
-        const float *restrict a, const float *restrict bt, const float *restrict u,
-        float *restrict v, float *restrict mm)
+void conv3_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv3_avx512_args *const args = (const struct conv3_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const bt = args->bt;
+    float *restrict const v = args->v;
+    const ptrdiff_t cb = (ptrdiff_t)task;
+    for (ptrdiff_t ty = 0; ty < 5; ty++) {
+        for (ptrdiff_t tx = 0; tx < 5; tx++) {
+            __m512 columns[25] N2C_ALIGNED(64);
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                    acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                            48*tx]), acc_10_0);
+                    acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                            48*tx + 16]), acc_10_1);
+                    acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                            48*tx + 32]), acc_10_2);
+                    acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                            48*tx + 48]), acc_10_3);
+                    acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
+                            48*tx + 64]), acc_10_4);
+                }
+                columns[5*i] = acc_10_0;
+                columns[5*i + 1] = acc_10_1;
+                columns[5*i + 2] = acc_10_2;
+                columns[5*i + 3] = acc_10_3;
+                columns[5*i + 4] = acc_10_4;
+            }
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t1 = columns[5*i + k];
+                    acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                    acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                    acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                    acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                    acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                }
+                _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb], acc_21_0);
+                _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 6800], acc_21_1);
+                _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 13600], acc_21_2);
+                _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 20400], acc_21_3);
+                _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 27200], acc_21_4);
+            }
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv3_avx512_task2(void *ctx, size_t task)
+{
+    const struct conv3_avx512_args *const args = (const struct conv3_avx512_args *)ctx;
+    const float *restrict const u = args->u;
+    float *restrict const v = args->v;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t p = (ptrdiff_t)task;
+    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 256; ic++) {
+        const __m512 t2 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
+        const __m512 t3 = _mm512_set1_ps(v[6800*p + ic]);
+        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+        const __m512 t4 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
+        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+        const __m512 t5 = _mm512_set1_ps(v[6800*p + ic + 272]);
+        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+        const __m512 t6 = _mm512_set1_ps(v[6800*p + ic + 544]);
+        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+        const __m512 t7 = _mm512_set1_ps(v[6800*p + ic + 816]);
+        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+        const __m512 t8 = _mm512_set1_ps(v[6800*p + ic + 1088]);
+        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+        const __m512 t9 = _mm512_set1_ps(v[6800*p + ic + 1360]);
+        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+        const __m512 t10 = _mm512_set1_ps(v[6800*p + ic + 1632]);
+        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+        const __m512 t11 = _mm512_set1_ps(v[6800*p + ic + 1904]);
+        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+        const __m512 t12 = _mm512_set1_ps(v[6800*p + ic + 2176]);
+        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+        const __m512 t13 = _mm512_set1_ps(v[6800*p + ic + 2448]);
+        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+        const __m512 t14 = _mm512_set1_ps(v[6800*p + ic + 2720]);
+        acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+        acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+        const __m512 t15 = _mm512_set1_ps(v[6800*p + ic + 2992]);
+        acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+        acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+        const __m512 t16 = _mm512_set1_ps(v[6800*p + ic + 3264]);
+        acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+        acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+    }
+    _mm512_storeu_ps(&mm[800*p], acc_32_0);
+    _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+    _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+    _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+    _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+    _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+    _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+    _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+    _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+    _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+    _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+    _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+    _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+    _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+    _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+    _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+    _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+    _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+    _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+    _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+    _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+    _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+    _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+    _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+    _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+    _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+    __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 256; ic++) {
+        const __m512 t17 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
+        const __m512 t18 = _mm512_set1_ps(v[6800*p + ic + 3536]);
+        acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+        const __m512 t19 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
+        acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+        const __m512 t20 = _mm512_set1_ps(v[6800*p + ic + 3808]);
+        acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+        acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+        const __m512 t21 = _mm512_set1_ps(v[6800*p + ic + 4080]);
+        acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+        acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+        const __m512 t22 = _mm512_set1_ps(v[6800*p + ic + 4352]);
+        acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+        acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+        const __m512 t23 = _mm512_set1_ps(v[6800*p + ic + 4624]);
+        acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+        acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+        const __m512 t24 = _mm512_set1_ps(v[6800*p + ic + 4896]);
+        acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+        acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+        const __m512 t25 = _mm512_set1_ps(v[6800*p + ic + 5168]);
+        acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+        acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+        const __m512 t26 = _mm512_set1_ps(v[6800*p + ic + 5440]);
+        acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+        acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+        const __m512 t27 = _mm512_set1_ps(v[6800*p + ic + 5712]);
+        acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+        acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+        const __m512 t28 = _mm512_set1_ps(v[6800*p + ic + 5984]);
+        acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+        acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+        const __m512 t29 = _mm512_set1_ps(v[6800*p + ic + 6256]);
+        acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+        acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+        const __m512 t30 = _mm512_set1_ps(v[6800*p + ic + 6528]);
+        acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+        acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+    }
+    _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+    _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+    _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+    _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+    _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+    _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+    _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+    _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+    _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+    _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+    _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+    _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+    _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+    _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+    _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+    _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+    _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+    _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+    _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+    _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+    _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+    _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+    _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+    _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv3_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict b,
+        float *restrict y, const float *restrict a, const float *restrict bt,
+        const float *restrict u, float *restrict v, float *restrict mm)
+{
+    struct conv3_avx512_args args = {x, b, y, a, bt, u, v, mm, {0}};
     for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
         for (ptrdiff_t j = 0; j < 13; j++) {
             _mm512_storeu_ps(&y[4624*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
@@ -1910,244 +2259,10 @@ void conv3_avx512(const float *restrict x, const float *restrict b, float *restr
             }
         }
     }
-    for (ptrdiff_t cb = 0; cb < 16; cb++) {
-        for (ptrdiff_t ty = 0; ty < 5; ty++) {
-            for (ptrdiff_t tx = 0; tx < 5; tx++) {
-                __m512 columns[25] N2C_ALIGNED(64);
-                for (ptrdiff_t i = 0; i < 5; i++) {
-                    __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                    __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                    __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                    __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                    __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t k = 0; k < 5; k++) {
-                        const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
-                        acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
-                                48*tx]), acc_10_0);
-                        acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
-                                48*tx + 16]), acc_10_1);
-                        acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
-                                48*tx + 32]), acc_10_2);
-                        acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
-                                48*tx + 48]), acc_10_3);
-                        acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[4624*cb + 816*ty + 272*k +
-                                48*tx + 64]), acc_10_4);
-                    }
-                    columns[5*i] = acc_10_0;
-                    columns[5*i + 1] = acc_10_1;
-                    columns[5*i + 2] = acc_10_2;
-                    columns[5*i + 3] = acc_10_3;
-                    columns[5*i + 4] = acc_10_4;
-                }
-                for (ptrdiff_t i = 0; i < 5; i++) {
-                    __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                    __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                    __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                    __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                    __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                    for (ptrdiff_t k = 0; k < 5; k++) {
-                        const __m512 t1 = columns[5*i + k];
-                        acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                        acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
-                        acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
-                        acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
-                        acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
-                    }
-                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb], acc_21_0);
-                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 6800], acc_21_1);
-                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 13600], acc_21_2);
-                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 20400], acc_21_3);
-                    _mm512_storeu_ps(&v[34000*i + 1360*ty + 272*tx + 16*cb + 27200], acc_21_4);
-                }
-            }
-        }
-    }
+    n2c_for(exec, 16, conv3_avx512_task1, &args);
     for (ptrdiff_t ob = 0; ob < 12; ob++) {
-        for (ptrdiff_t p = 0; p < 25; p++) {
-            __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_18 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_19 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_20 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_21 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_22 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_23 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_24 = _mm512_set1_ps(0.0f);
-            __m512 acc_32_25 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t ic = 0; ic < 256; ic++) {
-                const __m512 t2 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
-                const __m512 t3 = _mm512_set1_ps(v[6800*p + ic]);
-                acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                const __m512 t4 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
-                acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                const __m512 t5 = _mm512_set1_ps(v[6800*p + ic + 272]);
-                acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                const __m512 t6 = _mm512_set1_ps(v[6800*p + ic + 544]);
-                acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                const __m512 t7 = _mm512_set1_ps(v[6800*p + ic + 816]);
-                acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                const __m512 t8 = _mm512_set1_ps(v[6800*p + ic + 1088]);
-                acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                const __m512 t9 = _mm512_set1_ps(v[6800*p + ic + 1360]);
-                acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                const __m512 t10 = _mm512_set1_ps(v[6800*p + ic + 1632]);
-                acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                const __m512 t11 = _mm512_set1_ps(v[6800*p + ic + 1904]);
-                acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                const __m512 t12 = _mm512_set1_ps(v[6800*p + ic + 2176]);
-                acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                const __m512 t13 = _mm512_set1_ps(v[6800*p + ic + 2448]);
-                acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
-                acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
-                const __m512 t14 = _mm512_set1_ps(v[6800*p + ic + 2720]);
-                acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
-                acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
-                const __m512 t15 = _mm512_set1_ps(v[6800*p + ic + 2992]);
-                acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
-                acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
-                const __m512 t16 = _mm512_set1_ps(v[6800*p + ic + 3264]);
-                acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
-                acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
-            }
-            _mm512_storeu_ps(&mm[800*p], acc_32_0);
-            _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
-            _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
-            _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
-            _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
-            _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
-            _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
-            _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
-            _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
-            _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
-            _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
-            _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
-            _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
-            _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
-            _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
-            _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
-            _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
-            _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
-            _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
-            _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
-            _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
-            _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
-            _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
-            _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
-            _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
-            _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
-            __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_14 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_15 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_16 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_17 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_18 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_19 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_20 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_21 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_22 = _mm512_set1_ps(0.0f);
-            __m512 acc_43_23 = _mm512_set1_ps(0.0f);
-            for (ptrdiff_t ic = 0; ic < 256; ic++) {
-                const __m512 t17 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic]);
-                const __m512 t18 = _mm512_set1_ps(v[6800*p + ic + 3536]);
-                acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
-                const __m512 t19 = _mm512_loadu_ps(&u[204800*ob + 8192*p + 32*ic + 16]);
-                acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
-                const __m512 t20 = _mm512_set1_ps(v[6800*p + ic + 3808]);
-                acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
-                acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
-                const __m512 t21 = _mm512_set1_ps(v[6800*p + ic + 4080]);
-                acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
-                acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
-                const __m512 t22 = _mm512_set1_ps(v[6800*p + ic + 4352]);
-                acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
-                acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
-                const __m512 t23 = _mm512_set1_ps(v[6800*p + ic + 4624]);
-                acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
-                acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
-                const __m512 t24 = _mm512_set1_ps(v[6800*p + ic + 4896]);
-                acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
-                acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
-                const __m512 t25 = _mm512_set1_ps(v[6800*p + ic + 5168]);
-                acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
-                acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
-                const __m512 t26 = _mm512_set1_ps(v[6800*p + ic + 5440]);
-                acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
-                acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
-                const __m512 t27 = _mm512_set1_ps(v[6800*p + ic + 5712]);
-                acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
-                acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
-                const __m512 t28 = _mm512_set1_ps(v[6800*p + ic + 5984]);
-                acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
-                acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
-                const __m512 t29 = _mm512_set1_ps(v[6800*p + ic + 6256]);
-                acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
-                acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
-                const __m512 t30 = _mm512_set1_ps(v[6800*p + ic + 6528]);
-                acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
-                acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
-            }
-            _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
-            _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
-            _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
-            _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
-            _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
-            _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
-            _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
-            _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
-            _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
-            _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
-            _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
-            _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
-            _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
-            _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
-            _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
-            _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
-            _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
-            _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
-            _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
-            _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
-            _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
-            _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
-            _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
-            _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
-        }
+        args.at[0] = ob;
+        n2c_for(exec, 25, conv3_avx512_task2, &args);
         const __m512 t32 = _mm512_loadu_ps(&b[32*ob]);
         const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 16]);
         for (ptrdiff_t ty = 0; ty < 5; ty++) {
@@ -2277,14 +2392,280 @@ void conv3_avx512(const float *restrict x, const float *restrict b, float *restr
  * unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p; rows: split oc 32, split oc.i 16, split
  * k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l, unroll k.i, unroll oc.i.o, vector
  * oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i j.o oc.o k j.i oc.i.o oc.i.i,
- * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i; columns: parallel cb
  * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
+struct conv4_avx512_args {
+    const float *x;
+    const float *b;
+    float *y;
+    const float *a;
+    const float *bt;
+    const float *u;
+    float *v;
+    float *mm;
+    ptrdiff_t at[2];
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv4_avx512(const float *restrict x, const float *restrict b, float *restrict y,
-        const float *restrict a, const float *restrict bt, const float *restrict u,
-        float *restrict v, float *restrict mm)
+void conv4_avx512_task1(void *ctx, size_t task)
 {
+    const struct conv4_avx512_args *const args = (const struct conv4_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const bt = args->bt;
+    float *restrict const v = args->v;
+    const ptrdiff_t g = args->at[0];
+    const ptrdiff_t cb = (ptrdiff_t)task;
+    for (ptrdiff_t ty = 0; ty < 5; ty++) {
+        for (ptrdiff_t tx = 0; tx < 5; tx++) {
+            __m512 columns[25] N2C_ALIGNED(64);
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                    acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx]), acc_10_0);
+                    acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 16]), acc_10_1);
+                    acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 32]), acc_10_2);
+                    acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 48]), acc_10_3);
+                    acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 64]), acc_10_4);
+                }
+                columns[5*i] = acc_10_0;
+                columns[5*i + 1] = acc_10_1;
+                columns[5*i + 2] = acc_10_2;
+                columns[5*i + 3] = acc_10_3;
+                columns[5*i + 4] = acc_10_4;
+            }
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t1 = columns[5*i + k];
+                    acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                    acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                    acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                    acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                    acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                }
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
+            }
+        }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv4_avx512_task2(void *ctx, size_t task)
+{
+    const struct conv4_avx512_args *const args = (const struct conv4_avx512_args *)ctx;
+    const float *restrict const u = args->u;
+    float *restrict const v = args->v;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t g = args->at[1];
+    const ptrdiff_t p = (ptrdiff_t)task;
+    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 192; ic++) {
+        const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
+        const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
+        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+        const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic + 16]);
+        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+        const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
+        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+        const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
+        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+        const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
+        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+        const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
+        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+        const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
+        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+        const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
+        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+        const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
+        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+        const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
+        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+        const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
+        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+        const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
+        acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+        acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+        const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
+        acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+        acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+        const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
+        acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+        acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+    }
+    _mm512_storeu_ps(&mm[800*p], acc_32_0);
+    _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+    _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+    _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+    _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+    _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+    _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+    _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+    _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+    _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+    _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+    _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+    _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+    _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+    _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+    _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+    _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+    _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+    _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+    _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+    _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+    _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+    _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+    _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+    _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+    _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+    __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 192; ic++) {
+        const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
+        const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
+        acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+        const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic + 16]);
+        acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+        const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
+        acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+        acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+        const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
+        acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+        acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+        const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
+        acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+        acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+        const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
+        acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+        acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+        const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
+        acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+        acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+        const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
+        acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+        acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+        const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
+        acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+        acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+        const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
+        acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+        acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+        const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
+        acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+        acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+        const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
+        acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+        acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+        const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
+        acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+        acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+    }
+    _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+    _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+    _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+    _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+    _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+    _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+    _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+    _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+    _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+    _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+    _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+    _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+    _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+    _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+    _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+    _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+    _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+    _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+    _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+    _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+    _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+    _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+    _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+    _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv4_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict b,
+        float *restrict y, const float *restrict a, const float *restrict bt,
+        const float *restrict u, float *restrict v, float *restrict mm)
+{
+    struct conv4_avx512_args args = {x, b, y, a, bt, u, v, mm, {0}};
     for (ptrdiff_t c_o = 0; c_o < 24; c_o++) {
         for (ptrdiff_t j = 0; j < 13; j++) {
             _mm512_storeu_ps(&y[4624*c_o + 16*j + 16], _mm512_set1_ps(0.0f));
@@ -2310,246 +2691,12 @@ void conv4_avx512(const float *restrict x, const float *restrict b, float *restr
         }
     }
     for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t cb = 0; cb < 12; cb++) {
-            for (ptrdiff_t ty = 0; ty < 5; ty++) {
-                for (ptrdiff_t tx = 0; tx < 5; tx++) {
-                    __m512 columns[25] N2C_ALIGNED(64);
-                    for (ptrdiff_t i = 0; i < 5; i++) {
-                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 5; k++) {
-                            const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
-                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx]), acc_10_0);
-                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 16]), acc_10_1);
-                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 32]), acc_10_2);
-                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 48]), acc_10_3);
-                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 64]), acc_10_4);
-                        }
-                        columns[5*i] = acc_10_0;
-                        columns[5*i + 1] = acc_10_1;
-                        columns[5*i + 2] = acc_10_2;
-                        columns[5*i + 3] = acc_10_3;
-                        columns[5*i + 4] = acc_10_4;
-                    }
-                    for (ptrdiff_t i = 0; i < 5; i++) {
-                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 5; k++) {
-                            const __m512 t1 = columns[5*i + k];
-                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
-                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
-                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
-                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
-                        }
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
-                    }
-                }
-            }
-        }
+        args.at[0] = g;
+        n2c_for(exec, 12, conv4_avx512_task1, &args);
         for (ptrdiff_t ob = 0; ob < 6; ob++) {
-            for (ptrdiff_t p = 0; p < 25; p++) {
-                __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_18 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_19 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_20 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_21 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_22 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_23 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_24 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_25 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 192; ic++) {
-                    const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
-                    const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
-                    acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                    const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic +
-                            16]);
-                    acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                    const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
-                    acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                    acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                    const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
-                    acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                    acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                    const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
-                    acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                    acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                    const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
-                    acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                    acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                    const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
-                    acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                    acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                    const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
-                    acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                    acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                    const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
-                    acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                    acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                    const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
-                    acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                    acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                    const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
-                    acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
-                    acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
-                    const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
-                    acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
-                    acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
-                    const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
-                    acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
-                    acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
-                    const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
-                    acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
-                    acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
-                }
-                _mm512_storeu_ps(&mm[800*p], acc_32_0);
-                _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
-                _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
-                _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
-                _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
-                _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
-                _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
-                _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
-                _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
-                _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
-                _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
-                _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
-                _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
-                _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
-                _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
-                _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
-                _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
-                _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
-                _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
-                _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
-                _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
-                _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
-                _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
-                _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
-                _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
-                _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
-                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_20 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_21 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_22 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_23 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 192; ic++) {
-                    const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic]);
-                    const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
-                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
-                    const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 921600*g + 6144*p + 32*ic +
-                            16]);
-                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
-                    const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
-                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
-                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
-                    const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
-                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
-                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
-                    const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
-                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
-                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
-                    const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
-                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
-                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
-                    const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
-                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
-                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
-                    const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
-                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
-                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
-                    const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
-                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
-                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
-                    const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
-                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
-                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
-                    const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
-                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
-                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
-                    const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
-                    acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
-                    acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
-                    const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
-                    acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
-                    acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
-                }
-                _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
-                _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
-                _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
-                _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
-                _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
-                _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
-                _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
-                _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
-                _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
-                _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
-                _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
-                _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
-                _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
-                _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
-                _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
-                _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
-                _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
-                _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
-                _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
-                _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
-                _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
-                _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
-                _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
-                _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
-            }
+            args.at[0] = ob;
+            args.at[1] = g;
+            n2c_for(exec, 25, conv4_avx512_task2, &args);
             const __m512 t32 = _mm512_loadu_ps(&b[32*ob + 192*g]);
             const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 192*g + 16]);
             for (ptrdiff_t ty = 0; ty < 5; ty++) {
@@ -2675,255 +2822,288 @@ void conv4_avx512(const float *restrict x, const float *restrict b, float *restr
  * oc.o ic t.i oc.i.o oc.i.i, stage at ic, unroll t.i, unroll oc.i.o, vector oc.i.i, parallel p;
  * rows: split oc 32, split oc.i 16, split k 5, order i k.o oc.o l k.i oc.i.o oc.i.i, stage at l,
  * unroll k.i, unroll oc.i.o, vector oc.i.i; acc: split oc 32, split oc.i 16, split j 3, order i
- * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i
+ * j.o oc.o k j.i oc.i.o oc.i.i, stage at k, unroll j.i, unroll oc.i.o, vector oc.i.i; columns:
+ * parallel cb
  * why: tile of 2 vectors x 3 points, about 0 thousand cycles
  */
+struct conv5_avx512_args {
+    const float *x;
+    const float *b;
+    float *y;
+    const float *a;
+    const float *bt;
+    const float *u;
+    float *v;
+    float *mm;
+    ptrdiff_t at[2];
+};
 static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
-void conv5_avx512(const float *restrict x, const float *restrict b, float *restrict y,
-        const float *restrict a, const float *restrict bt, const float *restrict u,
-        float *restrict v, float *restrict mm)
+void conv5_avx512_task1(void *ctx, size_t task)
 {
-    for (ptrdiff_t g = 0; g < 2; g++) {
-        for (ptrdiff_t cb = 0; cb < 12; cb++) {
-            for (ptrdiff_t ty = 0; ty < 5; ty++) {
-                for (ptrdiff_t tx = 0; tx < 5; tx++) {
-                    __m512 columns[25] N2C_ALIGNED(64);
-                    for (ptrdiff_t i = 0; i < 5; i++) {
-                        __m512 acc_10_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_10_4 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 5; k++) {
-                            const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
-                            acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx]), acc_10_0);
-                            acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 16]), acc_10_1);
-                            acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 32]), acc_10_2);
-                            acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 48]), acc_10_3);
-                            acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb +
-                                    816*ty + 272*k + 48*tx + 64]), acc_10_4);
-                        }
-                        columns[5*i] = acc_10_0;
-                        columns[5*i + 1] = acc_10_1;
-                        columns[5*i + 2] = acc_10_2;
-                        columns[5*i + 3] = acc_10_3;
-                        columns[5*i + 4] = acc_10_4;
-                    }
-                    for (ptrdiff_t i = 0; i < 5; i++) {
-                        __m512 acc_21_0 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_1 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_2 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_3 = _mm512_set1_ps(0.0f);
-                        __m512 acc_21_4 = _mm512_set1_ps(0.0f);
-                        for (ptrdiff_t k = 0; k < 5; k++) {
-                            const __m512 t1 = columns[5*i + k];
-                            acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
-                            acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
-                            acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
-                            acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
-                            acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
-                        }
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
-                        _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
-                    }
+    const struct conv5_avx512_args *const args = (const struct conv5_avx512_args *)ctx;
+    const float *restrict const x = args->x;
+    const float *restrict const bt = args->bt;
+    float *restrict const v = args->v;
+    const ptrdiff_t g = args->at[0];
+    const ptrdiff_t cb = (ptrdiff_t)task;
+    for (ptrdiff_t ty = 0; ty < 5; ty++) {
+        for (ptrdiff_t tx = 0; tx < 5; tx++) {
+            __m512 columns[25] N2C_ALIGNED(64);
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_10_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_10_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t0 = _mm512_set1_ps(bt[5*i + k]);
+                    acc_10_0 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx]), acc_10_0);
+                    acc_10_1 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 16]), acc_10_1);
+                    acc_10_2 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 32]), acc_10_2);
+                    acc_10_3 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 48]), acc_10_3);
+                    acc_10_4 = _mm512_fmadd_ps(t0, _mm512_loadu_ps(&x[55488*g + 4624*cb + 816*ty +
+                            272*k + 48*tx + 64]), acc_10_4);
                 }
+                columns[5*i] = acc_10_0;
+                columns[5*i + 1] = acc_10_1;
+                columns[5*i + 2] = acc_10_2;
+                columns[5*i + 3] = acc_10_3;
+                columns[5*i + 4] = acc_10_4;
+            }
+            for (ptrdiff_t i = 0; i < 5; i++) {
+                __m512 acc_21_0 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_1 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_2 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_3 = _mm512_set1_ps(0.0f);
+                __m512 acc_21_4 = _mm512_set1_ps(0.0f);
+                for (ptrdiff_t k = 0; k < 5; k++) {
+                    const __m512 t1 = columns[5*i + k];
+                    acc_21_0 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k]), t1, acc_21_0);
+                    acc_21_1 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 5]), t1, acc_21_1);
+                    acc_21_2 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 10]), t1, acc_21_2);
+                    acc_21_3 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 15]), t1, acc_21_3);
+                    acc_21_4 = _mm512_fmadd_ps(_mm512_set1_ps(bt[k + 20]), t1, acc_21_4);
+                }
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb], acc_21_0);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 5200], acc_21_1);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 10400], acc_21_2);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 15600], acc_21_3);
+                _mm512_storeu_ps(&v[26000*i + 1040*ty + 208*tx + 16*cb + 20800], acc_21_4);
             }
         }
+    }
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv5_avx512_task2(void *ctx, size_t task)
+{
+    const struct conv5_avx512_args *const args = (const struct conv5_avx512_args *)ctx;
+    const float *restrict const u = args->u;
+    float *restrict const v = args->v;
+    float *restrict const mm = args->mm;
+    const ptrdiff_t ob = args->at[0];
+    const ptrdiff_t g = args->at[1];
+    const ptrdiff_t p = (ptrdiff_t)task;
+    __m512 acc_32_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_23 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_24 = _mm512_set1_ps(0.0f);
+    __m512 acc_32_25 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 192; ic++) {
+        const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
+        const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
+        acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
+        const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic + 16]);
+        acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
+        const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
+        acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
+        acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
+        const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
+        acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
+        acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
+        const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
+        acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
+        acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
+        const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
+        acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
+        acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
+        const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
+        acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
+        acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
+        const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
+        acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
+        acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
+        const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
+        acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
+        acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
+        const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
+        acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
+        acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
+        const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
+        acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
+        acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
+        const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
+        acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
+        acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
+        const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
+        acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
+        acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
+        const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
+        acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
+        acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
+    }
+    _mm512_storeu_ps(&mm[800*p], acc_32_0);
+    _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
+    _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
+    _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
+    _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
+    _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
+    _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
+    _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
+    _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
+    _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
+    _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
+    _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
+    _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
+    _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
+    _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
+    _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
+    _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
+    _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
+    _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
+    _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
+    _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
+    _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
+    _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
+    _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
+    _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
+    _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
+    __m512 acc_43_0 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_1 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_2 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_3 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_4 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_5 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_6 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_7 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_8 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_9 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_10 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_11 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_12 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_13 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_14 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_15 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_16 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_17 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_18 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_19 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_20 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_21 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_22 = _mm512_set1_ps(0.0f);
+    __m512 acc_43_23 = _mm512_set1_ps(0.0f);
+    for (ptrdiff_t ic = 0; ic < 192; ic++) {
+        const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
+        const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
+        acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
+        const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic + 16]);
+        acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
+        const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
+        acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
+        acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
+        const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
+        acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
+        acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
+        const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
+        acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
+        acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
+        const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
+        acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
+        acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
+        const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
+        acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
+        acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
+        const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
+        acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
+        acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
+        const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
+        acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
+        acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
+        const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
+        acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
+        acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
+        const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
+        acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
+        acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
+        const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
+        acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
+        acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
+        const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
+        acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
+        acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
+    }
+    _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
+    _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
+    _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
+    _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
+    _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
+    _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
+    _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
+    _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
+    _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
+    _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
+    _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
+    _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
+    _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
+    _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
+    _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
+    _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
+    _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
+    _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
+    _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
+    _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
+    _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
+    _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
+    _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
+    _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
+}
+static __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")))
+void conv5_avx512(const n2c_exec *exec, const float *restrict x, const float *restrict b,
+        float *restrict y, const float *restrict a, const float *restrict bt,
+        const float *restrict u, float *restrict v, float *restrict mm)
+{
+    struct conv5_avx512_args args = {x, b, y, a, bt, u, v, mm, {0}};
+    for (ptrdiff_t g = 0; g < 2; g++) {
+        args.at[0] = g;
+        n2c_for(exec, 12, conv5_avx512_task1, &args);
         for (ptrdiff_t ob = 0; ob < 4; ob++) {
-            for (ptrdiff_t p = 0; p < 25; p++) {
-                __m512 acc_32_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_15 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_16 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_17 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_18 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_19 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_20 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_21 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_22 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_23 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_24 = _mm512_set1_ps(0.0f);
-                __m512 acc_32_25 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 192; ic++) {
-                    const __m512 t2 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
-                    const __m512 t3 = _mm512_set1_ps(v[5200*p + ic]);
-                    acc_32_0 = _mm512_fmadd_ps(t3, t2, acc_32_0);
-                    const __m512 t4 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic +
-                            16]);
-                    acc_32_1 = _mm512_fmadd_ps(t3, t4, acc_32_1);
-                    const __m512 t5 = _mm512_set1_ps(v[5200*p + ic + 208]);
-                    acc_32_2 = _mm512_fmadd_ps(t5, t2, acc_32_2);
-                    acc_32_3 = _mm512_fmadd_ps(t5, t4, acc_32_3);
-                    const __m512 t6 = _mm512_set1_ps(v[5200*p + ic + 416]);
-                    acc_32_4 = _mm512_fmadd_ps(t6, t2, acc_32_4);
-                    acc_32_5 = _mm512_fmadd_ps(t6, t4, acc_32_5);
-                    const __m512 t7 = _mm512_set1_ps(v[5200*p + ic + 624]);
-                    acc_32_6 = _mm512_fmadd_ps(t7, t2, acc_32_6);
-                    acc_32_7 = _mm512_fmadd_ps(t7, t4, acc_32_7);
-                    const __m512 t8 = _mm512_set1_ps(v[5200*p + ic + 832]);
-                    acc_32_8 = _mm512_fmadd_ps(t8, t2, acc_32_8);
-                    acc_32_9 = _mm512_fmadd_ps(t8, t4, acc_32_9);
-                    const __m512 t9 = _mm512_set1_ps(v[5200*p + ic + 1040]);
-                    acc_32_10 = _mm512_fmadd_ps(t9, t2, acc_32_10);
-                    acc_32_11 = _mm512_fmadd_ps(t9, t4, acc_32_11);
-                    const __m512 t10 = _mm512_set1_ps(v[5200*p + ic + 1248]);
-                    acc_32_12 = _mm512_fmadd_ps(t10, t2, acc_32_12);
-                    acc_32_13 = _mm512_fmadd_ps(t10, t4, acc_32_13);
-                    const __m512 t11 = _mm512_set1_ps(v[5200*p + ic + 1456]);
-                    acc_32_14 = _mm512_fmadd_ps(t11, t2, acc_32_14);
-                    acc_32_15 = _mm512_fmadd_ps(t11, t4, acc_32_15);
-                    const __m512 t12 = _mm512_set1_ps(v[5200*p + ic + 1664]);
-                    acc_32_16 = _mm512_fmadd_ps(t12, t2, acc_32_16);
-                    acc_32_17 = _mm512_fmadd_ps(t12, t4, acc_32_17);
-                    const __m512 t13 = _mm512_set1_ps(v[5200*p + ic + 1872]);
-                    acc_32_18 = _mm512_fmadd_ps(t13, t2, acc_32_18);
-                    acc_32_19 = _mm512_fmadd_ps(t13, t4, acc_32_19);
-                    const __m512 t14 = _mm512_set1_ps(v[5200*p + ic + 2080]);
-                    acc_32_20 = _mm512_fmadd_ps(t14, t2, acc_32_20);
-                    acc_32_21 = _mm512_fmadd_ps(t14, t4, acc_32_21);
-                    const __m512 t15 = _mm512_set1_ps(v[5200*p + ic + 2288]);
-                    acc_32_22 = _mm512_fmadd_ps(t15, t2, acc_32_22);
-                    acc_32_23 = _mm512_fmadd_ps(t15, t4, acc_32_23);
-                    const __m512 t16 = _mm512_set1_ps(v[5200*p + ic + 2496]);
-                    acc_32_24 = _mm512_fmadd_ps(t16, t2, acc_32_24);
-                    acc_32_25 = _mm512_fmadd_ps(t16, t4, acc_32_25);
-                }
-                _mm512_storeu_ps(&mm[800*p], acc_32_0);
-                _mm512_storeu_ps(&mm[800*p + 16], acc_32_1);
-                _mm512_storeu_ps(&mm[800*p + 32], acc_32_2);
-                _mm512_storeu_ps(&mm[800*p + 48], acc_32_3);
-                _mm512_storeu_ps(&mm[800*p + 64], acc_32_4);
-                _mm512_storeu_ps(&mm[800*p + 80], acc_32_5);
-                _mm512_storeu_ps(&mm[800*p + 96], acc_32_6);
-                _mm512_storeu_ps(&mm[800*p + 112], acc_32_7);
-                _mm512_storeu_ps(&mm[800*p + 128], acc_32_8);
-                _mm512_storeu_ps(&mm[800*p + 144], acc_32_9);
-                _mm512_storeu_ps(&mm[800*p + 160], acc_32_10);
-                _mm512_storeu_ps(&mm[800*p + 176], acc_32_11);
-                _mm512_storeu_ps(&mm[800*p + 192], acc_32_12);
-                _mm512_storeu_ps(&mm[800*p + 208], acc_32_13);
-                _mm512_storeu_ps(&mm[800*p + 224], acc_32_14);
-                _mm512_storeu_ps(&mm[800*p + 240], acc_32_15);
-                _mm512_storeu_ps(&mm[800*p + 256], acc_32_16);
-                _mm512_storeu_ps(&mm[800*p + 272], acc_32_17);
-                _mm512_storeu_ps(&mm[800*p + 288], acc_32_18);
-                _mm512_storeu_ps(&mm[800*p + 304], acc_32_19);
-                _mm512_storeu_ps(&mm[800*p + 320], acc_32_20);
-                _mm512_storeu_ps(&mm[800*p + 336], acc_32_21);
-                _mm512_storeu_ps(&mm[800*p + 352], acc_32_22);
-                _mm512_storeu_ps(&mm[800*p + 368], acc_32_23);
-                _mm512_storeu_ps(&mm[800*p + 384], acc_32_24);
-                _mm512_storeu_ps(&mm[800*p + 400], acc_32_25);
-                __m512 acc_43_0 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_1 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_2 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_3 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_4 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_5 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_6 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_7 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_8 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_9 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_10 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_11 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_12 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_13 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_14 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_15 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_16 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_17 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_18 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_19 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_20 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_21 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_22 = _mm512_set1_ps(0.0f);
-                __m512 acc_43_23 = _mm512_set1_ps(0.0f);
-                for (ptrdiff_t ic = 0; ic < 192; ic++) {
-                    const __m512 t17 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic]);
-                    const __m512 t18 = _mm512_set1_ps(v[5200*p + ic + 2704]);
-                    acc_43_0 = _mm512_fmadd_ps(t18, t17, acc_43_0);
-                    const __m512 t19 = _mm512_loadu_ps(&u[153600*ob + 614400*g + 6144*p + 32*ic +
-                            16]);
-                    acc_43_1 = _mm512_fmadd_ps(t18, t19, acc_43_1);
-                    const __m512 t20 = _mm512_set1_ps(v[5200*p + ic + 2912]);
-                    acc_43_2 = _mm512_fmadd_ps(t20, t17, acc_43_2);
-                    acc_43_3 = _mm512_fmadd_ps(t20, t19, acc_43_3);
-                    const __m512 t21 = _mm512_set1_ps(v[5200*p + ic + 3120]);
-                    acc_43_4 = _mm512_fmadd_ps(t21, t17, acc_43_4);
-                    acc_43_5 = _mm512_fmadd_ps(t21, t19, acc_43_5);
-                    const __m512 t22 = _mm512_set1_ps(v[5200*p + ic + 3328]);
-                    acc_43_6 = _mm512_fmadd_ps(t22, t17, acc_43_6);
-                    acc_43_7 = _mm512_fmadd_ps(t22, t19, acc_43_7);
-                    const __m512 t23 = _mm512_set1_ps(v[5200*p + ic + 3536]);
-                    acc_43_8 = _mm512_fmadd_ps(t23, t17, acc_43_8);
-                    acc_43_9 = _mm512_fmadd_ps(t23, t19, acc_43_9);
-                    const __m512 t24 = _mm512_set1_ps(v[5200*p + ic + 3744]);
-                    acc_43_10 = _mm512_fmadd_ps(t24, t17, acc_43_10);
-                    acc_43_11 = _mm512_fmadd_ps(t24, t19, acc_43_11);
-                    const __m512 t25 = _mm512_set1_ps(v[5200*p + ic + 3952]);
-                    acc_43_12 = _mm512_fmadd_ps(t25, t17, acc_43_12);
-                    acc_43_13 = _mm512_fmadd_ps(t25, t19, acc_43_13);
-                    const __m512 t26 = _mm512_set1_ps(v[5200*p + ic + 4160]);
-                    acc_43_14 = _mm512_fmadd_ps(t26, t17, acc_43_14);
-                    acc_43_15 = _mm512_fmadd_ps(t26, t19, acc_43_15);
-                    const __m512 t27 = _mm512_set1_ps(v[5200*p + ic + 4368]);
-                    acc_43_16 = _mm512_fmadd_ps(t27, t17, acc_43_16);
-                    acc_43_17 = _mm512_fmadd_ps(t27, t19, acc_43_17);
-                    const __m512 t28 = _mm512_set1_ps(v[5200*p + ic + 4576]);
-                    acc_43_18 = _mm512_fmadd_ps(t28, t17, acc_43_18);
-                    acc_43_19 = _mm512_fmadd_ps(t28, t19, acc_43_19);
-                    const __m512 t29 = _mm512_set1_ps(v[5200*p + ic + 4784]);
-                    acc_43_20 = _mm512_fmadd_ps(t29, t17, acc_43_20);
-                    acc_43_21 = _mm512_fmadd_ps(t29, t19, acc_43_21);
-                    const __m512 t30 = _mm512_set1_ps(v[5200*p + ic + 4992]);
-                    acc_43_22 = _mm512_fmadd_ps(t30, t17, acc_43_22);
-                    acc_43_23 = _mm512_fmadd_ps(t30, t19, acc_43_23);
-                }
-                _mm512_storeu_ps(&mm[800*p + 416], acc_43_0);
-                _mm512_storeu_ps(&mm[800*p + 432], acc_43_1);
-                _mm512_storeu_ps(&mm[800*p + 448], acc_43_2);
-                _mm512_storeu_ps(&mm[800*p + 464], acc_43_3);
-                _mm512_storeu_ps(&mm[800*p + 480], acc_43_4);
-                _mm512_storeu_ps(&mm[800*p + 496], acc_43_5);
-                _mm512_storeu_ps(&mm[800*p + 512], acc_43_6);
-                _mm512_storeu_ps(&mm[800*p + 528], acc_43_7);
-                _mm512_storeu_ps(&mm[800*p + 544], acc_43_8);
-                _mm512_storeu_ps(&mm[800*p + 560], acc_43_9);
-                _mm512_storeu_ps(&mm[800*p + 576], acc_43_10);
-                _mm512_storeu_ps(&mm[800*p + 592], acc_43_11);
-                _mm512_storeu_ps(&mm[800*p + 608], acc_43_12);
-                _mm512_storeu_ps(&mm[800*p + 624], acc_43_13);
-                _mm512_storeu_ps(&mm[800*p + 640], acc_43_14);
-                _mm512_storeu_ps(&mm[800*p + 656], acc_43_15);
-                _mm512_storeu_ps(&mm[800*p + 672], acc_43_16);
-                _mm512_storeu_ps(&mm[800*p + 688], acc_43_17);
-                _mm512_storeu_ps(&mm[800*p + 704], acc_43_18);
-                _mm512_storeu_ps(&mm[800*p + 720], acc_43_19);
-                _mm512_storeu_ps(&mm[800*p + 736], acc_43_20);
-                _mm512_storeu_ps(&mm[800*p + 752], acc_43_21);
-                _mm512_storeu_ps(&mm[800*p + 768], acc_43_22);
-                _mm512_storeu_ps(&mm[800*p + 784], acc_43_23);
-            }
+            args.at[0] = ob;
+            args.at[1] = g;
+            n2c_for(exec, 25, conv5_avx512_task2, &args);
             const __m512 t32 = _mm512_loadu_ps(&b[32*ob + 128*g]);
             const __m512 t33 = _mm512_loadu_ps(&b[32*ob + 128*g + 16]);
             for (ptrdiff_t ty = 0; ty < 5; ty++) {
@@ -3415,7 +3595,8 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 1u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv1_avx512(arena + 0,
+    conv1_avx512(exec,
+        arena + 0,
         weights + 0,
         arena + 272832,
         weights + 96,
@@ -3438,7 +3619,8 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 4u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv2_avx512(arena + 464928,
+    conv2_avx512(exec,
+        arena + 464928,
         weights + 166064,
         arena + 0,
         weights + 166320,
@@ -3460,7 +3642,8 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 7u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv3_avx512(arena + 0,
+    conv3_avx512(exec,
+        arena + 0,
         weights + 952848,
         arena + 452256,
         weights + 953232,
@@ -3472,7 +3655,8 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 8u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv4_avx512(arena + 452256,
+    conv4_avx512(exec,
+        arena + 452256,
         weights + 3410880,
         arena + 0,
         weights + 3411264,
@@ -3484,7 +3668,8 @@ static n2c_status alexnet_items_avx512(const alexnet_model *m, const alexnet_io 
         return N2C_CANCELLED;
     if (n2c_step(exec, 9u, N2C_STEP_BEGIN, NULL, 0))
         return N2C_CANCELLED;
-    conv5_avx512(arena + 0,
+    conv5_avx512(exec,
+        arena + 0,
         weights + 5254512,
         arena + 519968,
         weights + 5254768,
@@ -3564,7 +3749,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0xe67d27aba306bda0));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xbb7e5c10496ae309));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)

@@ -124,6 +124,11 @@ N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
 }
+N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) __m512 n2c_load_bf16_avx512(const uint16_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 N2C_INLINE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"))) float n2c_lane_avx512(__m512 v, int lane)
 {
     return _mm512_cvtss_f32(_mm512_permutexvar_ps(_mm512_set1_epi32(lane), v));
@@ -144,6 +149,11 @@ N2C_INLINE __attribute__((target("avx2,fma"))) __m256 n2c_pow2i_avx2(__m256 x)
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
+N2C_INLINE __attribute__((target("avx2,fma"))) __m256 n2c_load_bf16_avx2(const uint16_t *p)
+{
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
 N2C_INLINE __attribute__((target("avx2,fma"))) float n2c_lane_avx2(__m256 v, int lane)
 {
     return _mm256_cvtss_f32(_mm256_permutevar8x32_ps(v, _mm256_set1_epi32(lane)));
@@ -152,9 +162,15 @@ N2C_INLINE __attribute__((target("avx2,fma"))) float n2c_lane_avx2(__m256 v, int
 #if defined(__GNUC__)
 typedef float n2c_f32x4 __attribute__((vector_size(16)));
 typedef int32_t n2c_i32x4 __attribute__((vector_size(16)));
+typedef uint32_t n2c_u32x4 __attribute__((vector_size(16)));
 typedef float n2c_f32x4_any __attribute__((vector_size(16), aligned(4), may_alias));
 N2C_INLINE n2c_f32x4 n2c_load_f32x4(const float *p) { return *(const n2c_f32x4_any *)p; }
 N2C_INLINE void n2c_store_f32x4(float *p, n2c_f32x4 v) { *(n2c_f32x4_any *)p = v; }
+N2C_INLINE n2c_f32x4 n2c_load_bf16x4(const uint16_t *p)
+{
+    const n2c_u32x4 upper = {p[0], p[1], p[2], p[3]};
+    return (n2c_f32x4)(upper << 16);
+}
 N2C_INLINE n2c_f32x4 n2c_bcast_f32x4(float x)
 {
     const n2c_f32x4 v = {x, x, x, x};

@@ -11,7 +11,7 @@ for part in "$@"; do
     build) packages+=(gcc libc6-dev make cmake libyaml-dev libstb-dev) ;;
     test) packages+=(clang g++ pkg-config libcmocka-dev python3 binutils) ;;
     demo) packages+=(libstb-dev) ;;
-    bench) packages+=(clang python3 python3-venv) ;;
+    bench) packages+=(clang g++ python3 python3-venv) ;;
     fixtures) packages+=(python3 python3-numpy python3-torch dataset-fashion-mnist) ;;
     ci) packages+=(gcc g++ libc6-dev clang make cmake pkg-config libyaml-dev libcmocka-dev libstb-dev
                    python3 python3-numpy python3-torch dataset-fashion-mnist locales

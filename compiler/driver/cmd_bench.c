@@ -5,13 +5,14 @@
  *
  * contract: one run warms up and is not counted. Kernels are timed in runs of their own, by the
  * hook that generated code calls before and after each, so that the whole is not disturbed; a
- * kernel's time is its median. GB/s counts each argument of a kernel once.
+ * kernel's time is its median. GFLOP/s count the operations of the definition, whatever the
+ * algorithm; GB/s count each argument of a kernel once.
  */
 #include "driver/driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 typedef struct Bench {
     Cx *cx;
@@ -25,20 +26,8 @@ typedef struct Bench {
     double **step;                 /* by kernel: ms, sorted; NULL: not measured */
     int run;                       /* the one being measured; -1: warming up */
     double began;
+    double baseline, max_regress;  /* ms, 0: none; share */
 } Bench;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Of sorted times: the smallest that the share p of all does not exceed. */
 static double percentile(const double *t, int n, double p)
@@ -47,19 +36,14 @@ static double percentile(const double *t, int n, double p)
     return t[at < n ? at : n - 1];
 }
 
-static double median(const double *t, int n)
-{
-    return n % 2 ? t[n / 2] : (t[n / 2 - 1] + t[n / 2]) / 2;
-}
-
 static int time_step(void *user, unsigned step, int phase, const void *data, size_t bytes)
 {
     Bench *b = user;
-    double now = now_ms();
+    double now = clock_ms();
     (void)data;
     (void)bytes;
     if (phase == N2C_STEP_BEGIN)
-        b->began = now_ms();
+        b->began = clock_ms();
     else if (b->run >= 0)
         b->step[step][b->run] += now - b->began;
     return 0;
@@ -70,13 +54,13 @@ static bool measure_whole(Bench *b)
     b->whole = NEW_ARRAY(b->cx->perm, double, b->runs);
     progress("measuring");
     for (int i = -1; i < b->runs; i++) {
-        double began = now_ms();
+        double began = clock_ms();
         if (!session_run(b->session, b->io, (size_t)b->batch, NULL))
             return false;
         if (i >= 0)
-            b->whole[i] = now_ms() - began;
+            b->whole[i] = clock_ms() - began;
     }
-    qsort(b->whole, (size_t)b->runs, sizeof *b->whole, compare_doubles);
+    figures_sort(b->whole, b->runs);
     return true;
 }
 
@@ -91,7 +75,7 @@ static bool measure_steps(Bench *b)
         if (!session_run(b->session, b->io, (size_t)b->batch, &exec))
             return false;
     for (int i = 0; i < b->module->n_steps; i++)
-        qsort(b->step[i], (size_t)b->runs, sizeof(double), compare_doubles);
+        figures_sort(b->step[i], b->runs);
     return true;
 }
 
@@ -112,7 +96,7 @@ typedef struct StepFigures {
 static StepFigures step_figures(const Bench *b, int i)
 {
     const Step *s = &b->module->step[i];
-    StepFigures f = {.ms = median(b->step[i], b->runs)};
+    StepFigures f = {.ms = figures_median(b->step[i], b->runs)};
     double seconds = f.ms / 1e3, items = (double)b->batch / (double)b->module->batch;
     if (seconds > 0) {
         f.gflops = (double)s->kernel->flops * items / seconds / 1e9;
@@ -136,7 +120,8 @@ static void print_text(const Bench *b)
         }
     }
     printf("min %s ms  median %s ms  p90 %s ms  (%d runs, batch %lld, %u thread%s)\n",
-           figure_fixed(a, b->whole[0], 3), figure_fixed(a, median(b->whole, b->runs), 3),
+           figure_fixed(a, b->whole[0], 3),
+           figure_fixed(a, figures_median(b->whole, b->runs), 3),
            figure_fixed(a, percentile(b->whole, b->runs, 0.9), 3), b->runs, (long long)b->batch,
            b->threads, b->threads == 1 ? "" : "s");
 }
@@ -152,7 +137,8 @@ static void print_json(const Bench *b, const Options *o)
     str_add(&s, ", \"cc\": ");
     json_quote(&s, option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
-               figure_fixed(a, b->whole[0], 6), figure_fixed(a, median(b->whole, b->runs), 6),
+               figure_fixed(a, b->whole[0], 6),
+               figure_fixed(a, figures_median(b->whole, b->runs), 6),
                figure_fixed(a, percentile(b->whole, b->runs, 0.9), 6), b->runs);
     str_printf(&s, " \"threads\": %u, \"batch\": %lld, \"arena_bytes\": %lld,\n \"layers\": [",
                b->threads, (long long)b->batch, (long long)b->module->arena_bytes);
@@ -163,6 +149,8 @@ static void print_json(const Bench *b, const Options *o)
         json_quote(&s, step->kernel->name);
         str_add(&s, ", \"origin\": ");
         json_quote(&s, step->kernel->origin ? step->kernel->origin : "");
+        str_add(&s, ", \"algorithm\": ");
+        json_quote(&s, step->kernel->algo ? step->kernel->algo : "direct");
         str_printf(&s, ", \"median_ms\": %s, \"min_ms\": %s, \"flops\": %lld, \"gflops\": %s"
                        ", \"gbytes_per_s\": %s}", figure_fixed(a, f.ms, 6),
                    figure_fixed(a, b->step[i][0], 6), (long long)step->kernel->flops,
@@ -172,16 +160,81 @@ static void print_json(const Bench *b, const Options *o)
     fputs(s.data, stdout);
 }
 
+/* ---- baseline ------------------------------------------------------------------------------- */
+
+/* The value of "min_ms", which is all that is wanted of the file; it stands after strings only. */
+static bool find_minimum(Json *j, const char *network, double *out)
+{
+    bool first = true, same = false;
+    json_take(j, '{');
+    while (json_next(j, '}', &first)) {
+        const char *key = json_string(j);
+        if (!key || !json_take(j, ':'))
+            return false;
+        if (str_eq(key, "min_ms")) {
+            const char *number = j->text + j->at + strspn(j->text + j->at, " ");
+            size_t n = strspn(number, "0123456789.");
+            return same && parse_double(arena_strndup(j->arena, number, n), out) && *out > 0;
+        }
+        const char *value = json_string(j);
+        same = same || (str_eq(key, "network") && value && str_eq(value, network));
+    }
+    return false;
+}
+
+static bool read_baseline(Bench *b, const Options *o)
+{
+    const char *path = option_text(o, OPT_BASELINE, NULL);
+    const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
+    size_t digits = strcspn(most, "%");
+    Bytes file;
+    if (!parse_double(arena_strndup(b->cx->perm, most, digits), &b->max_regress) ||
+        !(b->max_regress >= 0) || (most[digits] && most[digits + 1])) {
+        diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not '%s'",
+                   most);
+        return false;
+    }
+    b->max_regress /= 100;
+    if (!path)
+        return true;
+    if (!file_read(b->cx, path, 1 << 20, &file))
+        return false;
+    const char *text = arena_strndup(b->cx->perm, (const char *)file.data, file.size);
+    Json j = json_start(b->cx->perm, text, file.size);
+    if (find_minimum(&j, b->module->name, &b->baseline))
+        return true;
+    diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of '%s'", path,
+               b->module->name);
+    diag_help(b->cx->diags, "net2c bench --json prints one");
+    return false;
+}
+
+static int compare_baseline(const Bench *b)
+{
+    if (b->baseline == 0)
+        return STATUS_OK;
+    Arena *a = b->cx->perm;
+    double longer = b->whole[0] / b->baseline - 1;
+    bool regressed = longer > b->max_regress;
+    fprintf(stderr, "%s: %s%s %% beside the baseline of %s ms; +%s %% is allowed\n",
+            regressed ? "regression" : "no regression", longer < 0 ? "" : "+",
+            figure_fixed(a, longer * 100, 1), figure_fixed(a, b->baseline, 3),
+            figure_fixed(a, b->max_regress * 100, 1));
+    return regressed ? STATUS_REGRESSION : STATUS_OK;
+}
+
 int cmd_bench(Cx *cx, const Options *o)
 {
     Pipeline p;
     Weights *w;
     int64_t runs = option_count(o, OPT_RUNS, 20);
     Bench b = {.cx = cx, .runs = (int)(runs < 1 ? 1 : runs > 1000000 ? 1000000 : runs)};
+    if (o->n[OPT_ABLATE])
+        return bench_ablate(cx, o);
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
     b.module = p.module;
-    b.io = tensors_make(cx, o, p.graph, &b.batch);
+    b.io = read_baseline(&b, o) ? tensors_make(cx, o, p.graph, &b.batch) : NULL;
     b.session = b.io ? session_open(&p, w, o) : NULL;
     weights_close(w);
     if (!b.session)
@@ -195,5 +248,5 @@ int cmd_bench(Cx *cx, const Options *o)
         print_json(&b, o);
     else
         print_text(&b);
-    return STATUS_OK;
+    return compare_baseline(&b);
 }

@@ -35,7 +35,7 @@ static const void *pack(void *user, const Value *v)
     } else {
         data = weights_find(in->weights, v->key)->data.data;
     }
-    pack_weight(v, data, 0, n, out);
+    pack_elements(v, data, 0, n, out);
     return out;
 }
 

@@ -298,6 +298,9 @@ static void make_layer(Verify *v, Layer *l, int64_t n, bool sized)
  * another way; an output as much as the worst layer before it. */
 static double allowed_error(const Verify *v, const Kernel *k)
 {
+    for (int i = 0; i < k->n_buffers; i++)
+        if (k->buffer[i]->type == TYPE_BF16)
+            return option_number(v->options, OPT_TOLERANCE, 4e-3);
     return option_number(v->options, OPT_TOLERANCE, kernel_sums_as_defined(k) ? 1e-6 : 5e-6);
 }
 

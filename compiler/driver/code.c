@@ -56,6 +56,7 @@ static const char *command_of(const Pipeline *p)
     Str s = str_new(p->cx->perm);
     for (int i = 0; i < p->n_rows; i++)
         str_printf(&s, "%s%s", i ? "," : "--isa=", p->row[i]->name);
+    str_add(&s, p->pass_cx.narrow ? " --precision=bf16w" : "");
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);

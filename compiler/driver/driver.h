@@ -73,6 +73,10 @@ void progress_end(void);
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
 const char *figure_fixed(Arena *a, double v, int decimals);
 const char *figure_short(Arena *a, double v);
+double clock_ms(void);
+void figures_sort(double *v, int n);
+double figures_median(const double *sorted, int n);
+int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
 typedef struct Pipeline {          /* a model on its way to loops */
@@ -127,6 +131,7 @@ bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;
     const Module *module;
+    uint64_t c_bytes;              /* of the C text */
     CcModule *cc;
     Bytes blob;                    /* mapped, private to this process */
     struct {

@@ -5,8 +5,8 @@
  * a network, graph or module, is run kernel by kernel with the tensors between them kept in logical
  * order. Once a module has its memory planned it is run as planned too, arena and packed weights.
  *
- * contract: results are equal bit for bit. Two exceptions are stated here: where exp or a root power
- * of a kernel becomes arithmetic, or a layer gets another algorithm, that step may differ by
+ * contract: results are equal bit for bit. Two exceptions are stated here: where exp or a root
+ * power of a kernel becomes arithmetic, or a layer gets another algorithm, that step may differ by
  * TOLERANCE of the largest element.
  */
 #include "driver/driver.h"
@@ -56,7 +56,7 @@ static void *pack(Arena *a, const Buffer *b, const float *logical)
     const Value v = {.name = b->name, .shape = *b};
     int64_t n = buffer_elements(b);
     float *out = NEW_ARRAY(a, float, n);
-    pack_weight(&v, logical, 0, n, out);
+    pack_elements(&v, logical, 0, n, out);
     return out;
 }
 

@@ -126,13 +126,14 @@ static void chosen_passes(Pipeline *p, const Options *o)
     }
 }
 
-static bool find_strict(Cx *cx, const Options *o)
+/* An option of two values: is it the second? */
+static bool find_choice(Cx *cx, const Options *o, OptId option, const char *first,
+                        const char *second)
 {
-    static const char *const kinds[] = {"default", "strict"};
-    const char *math = option_text(o, OPT_MATH, "default");
-    if (!str_eq(math, "strict") && !str_eq(math, "default"))
-        usage_unknown(cx, "kind of --math", math, kinds, 2);
-    return str_eq(math, "strict");
+    const char *const values[] = {first, second}, *value = option_text(o, option, first);
+    if (!str_eq(value, first) && !str_eq(value, second))
+        usage_unknown(cx, "value", value, values, 2);
+    return str_eq(value, second);
 }
 
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
@@ -140,7 +141,8 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
     find_rows(p, o);
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
-    p->pass_cx.strict = find_strict(cx, o);
+    p->pass_cx.strict = find_choice(cx, o, OPT_MATH, "default", "strict");
+    p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
     check_disabled(cx, o);
     p->run.disabled = o->value[OPT_DISABLE_PASS];
@@ -359,6 +361,7 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
         g->nodes[i]->out->layout = NULL;
         g->nodes[i]->schedule = NULL;
         g->nodes[i]->algo = "direct";
+        g->nodes[i]->store = NULL;
     }
     if (!pipeline_lower(reference))
         return false;

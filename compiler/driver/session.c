@@ -100,6 +100,7 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     const CodeWish wish = {.manifest = false};
     if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
         return false;
+    s->c_bytes = files.bytes[0];
     progress("compiling C");
     s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));

@@ -60,25 +60,6 @@ static bool stream_zeros(BlobStream *s, int64_t until)
     return ok;
 }
 
-/* Packed elements into the piece; doubles (the reference) are widened in place: packed into the
- * second half of their room, then spread from the front. */
-static void pack_piece(const Value *v, const float *src, int64_t first, int64_t count, void *out)
-{
-    if (scalar_bytes(v->shape.type) == sizeof(float)) {
-        pack_weight(v, src, first, count, out);
-        return;
-    }
-    double *wide = out;
-    float *narrow = (float *)out + count;
-    pack_weight(v, src, first, count, narrow);
-    for (int64_t i = 0; i < count; i++) {
-        float value;
-        memcpy(&value, (const char *)narrow + (size_t)i * sizeof value, sizeof value);
-        double widened = (double)value;
-        memcpy(wide + i, &widened, sizeof widened);
-    }
-}
-
 /* A made weight, row-major. */
 static bool make_tensor(BlobStream *s, const Value *v, const BlobSource *source, Bytes *out)
 {
@@ -115,7 +96,7 @@ static bool stream_tensor(BlobStream *s, const Value *v, const BlobSource *sourc
     for (int64_t first = 0; first < total; ) {
         int64_t n = PIECE / (int64_t)size;
         n = n < total - first ? n : total - first;
-        pack_piece(v, (const float *)(const void *)raw.data, first, n, s->piece);
+        pack_elements(v, (const float *)(const void *)raw.data, first, n, s->piece);
         first += n;
         if (!stream_add(s, (size_t)n * size))
             return false;

@@ -10,7 +10,6 @@
 /* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`. */
 bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
 const char *emit_c_function(Arena *a, const Kernel *k, const Row *row);     /* its name */
-bool emit_is_parallel(const Kernel *k);     /* its first parameter is const n2c_exec *exec */
 /* What a C file with kernels begins with: pragmas, a header of its own, the rows' helpers. */
 void emit_c_prelude(Str *out, const Row *const *row, int n_rows, ScalarType type,
                     const char *header);
@@ -57,6 +56,8 @@ int64_t blob_body_offset(const Module *m);
 int64_t blob_body_bytes(const Module *m);
 /* One weight packed by its storage map, first..first+count physical elements into out. */
 void pack_weight(const Value *v, const float *src, int64_t first, int64_t count, float *out);
+/* The same as elements of the value's type: f32, f64 or bf16. */
+void pack_elements(const Value *v, const float *src, int64_t first, int64_t count, void *out);
 
 /* The system's C compiler and dlopen. */
 typedef struct CcModule CcModule;
@@ -114,6 +115,19 @@ void emit_json(const EmitFile *f, Str *out);
 void emit_weights(const EmitFile *f, Str *out);
 void emit_selftest(const EmitFile *f, Str *out);
 
+#define MAX_AROUND 16
+
+typedef struct EmitTask EmitTask;
+struct EmitTask {                  /* a parallel loop that becomes a function */
+    const Stmt *loop;
+    int number;                    /* from 1 */
+    const Var *at[MAX_AROUND];     /* the variables of loops around that it needs */
+    int n;
+    EmitTask *next;
+};
+/* Of a kernel, in order. If there are any, its first parameter is const n2c_exec *exec. */
+const EmitTask *emit_tasks_of(Arena *a, const Kernel *k);
+
 typedef struct EmitC {             /* one kernel being printed */
     Cx *cx;
     Arena *a;                      /* scratch */
@@ -123,7 +137,7 @@ typedef struct EmitC {             /* one kernel being printed */
     Map *taken;
     Str before;                    /* declarations an expression needs before its statement */
     int indent;
-    int tasks;                     /* parallel loops so far */
+    const EmitTask *task;          /* the loops that are called here instead of printed */
     bool failed;
 } EmitC;
 

@@ -10,13 +10,14 @@
  *         }
  *     }
  *
- * A parallel loop of the kernel's own body becomes a function of its iteration's number and of a
- * struct with the buffers, which n2c_for calls, on this thread or on several:
- *     struct conv1_avx512_args { const float *x; ... };
+ * A parallel loop becomes a function of its iteration's number and of a struct with the buffers and
+ * the variables of the loops around, which n2c_for calls, on this thread or on several:
+ *     struct conv1_avx512_args { const float *x; ...; ptrdiff_t at[1]; };
  *     static void conv1_avx512_task1(void *ctx, size_t task) { ... }
  *
  * contract: the kernel is physical (apply-layout has run) and has no vector or unrolled loops
- * left; anything else is an internal error. A parallel loop within another loop runs serially.
+ * left; anything else is an internal error. A parallel loop runs serially within another one, and
+ * where it needs a name or a local buffer from outside.
  */
 #include "emit/emit.h"
 
@@ -70,19 +71,24 @@ static void emit_before(EmitC *e)
 
 static void emit_body(EmitC *e, Body body);
 
-static bool is_task(const Stmt *s)
+/* The call that runs a parallel loop. */
+static void emit_call(EmitC *e, const EmitTask *t)
 {
-    return s->kind == STMT_FOR && s->loop == LOOP_PARALLEL;
+    for (int i = 0; i < t->n; i++)
+        emit_line(e, arena_printf(e->a, "args.at[%d] = %s;", i,
+                                  emit_name(e, t->at[i], t->at[i]->name)));
+    emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
+                              t->loop->var->extent, emit_c_function(e->a, e->kernel, e->row),
+                              t->number));
 }
 
 static void emit_for(EmitC *e, const Stmt *s)
 {
-    if (is_task(s) && e->tasks >= 0 && e->indent == 1) {
-        emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
-                                  s->var->extent, emit_c_function(e->a, e->kernel, e->row),
-                                  ++e->tasks));
-        return;
-    }
+    for (const EmitTask *t = e->task; t; t = t->next)
+        if (t->loop == s) {
+            emit_call(e, t);
+            return;
+        }
     if (s->loop != LOOP_SERIAL && s->loop != LOOP_PARALLEL) {
         emit_fail(e, "loop %s is still marked %s", s->var->name,
                   s->loop == LOOP_UNROLL ? "unroll" : "vector");
@@ -269,12 +275,13 @@ const char *emit_c_function(Arena *a, const Kernel *k, const Row *row)
     return arena_printf(a, "%.*s_%s", (int)n, k->name, row->name);
 }
 
-bool emit_is_parallel(const Kernel *k)
+/* How many variables of loops around them tasks need, at most. */
+static int most_at(const EmitTask *t)
 {
-    for (const Stmt *s = k->body.first; s; s = s->next)
-        if (is_task(s))
-            return true;
-    return false;
+    int most = 0;
+    for (; t; t = t->next)
+        most = t->n > most ? t->n : most;
+    return most;
 }
 
 /* "const float *restrict " */
@@ -292,7 +299,7 @@ static void emit_head(EmitC *e, const char *name)
     if (e->row->attribute)
         str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
     Str s = str_new(e->a);
-    str_printf(&s, "void %s(%s", name, emit_is_parallel(k) ? "const n2c_exec *exec, " : "");
+    str_printf(&s, "void %s(%s", name, e->task ? "const n2c_exec *exec, " : "");
     for (int i = 0; i < k->n_buffers; i++)
         str_printf(&s, "%s%s%s", i ? ", " : "", pointer_to(e, k->buffer[i], "restrict "),
                    emit_name(e, k->buffer[i], k->buffer[i]->name));
@@ -302,21 +309,25 @@ static void emit_head(EmitC *e, const char *name)
 
 static void emit_args(EmitC *e, const char *name)
 {
+    int at = most_at(e->task);
     str_printf(e->out, "struct %s_args {\n", name);
     for (int i = 0; i < e->kernel->n_buffers; i++) {
         const Buffer *b = e->kernel->buffer[i];
         str_printf(e->out, "    %s%s;\n", pointer_to(e, b, ""),
                    emit_name(e, b, b->name));
     }
+    if (at)
+        str_printf(e->out, "    ptrdiff_t at[%d];\n", at);
     str_add(e->out, "};\n");
 }
 
-static void emit_task(EmitC *e, const char *name, const Stmt *loop, int number)
+static void emit_task(EmitC *e, const char *name, const EmitTask *t)
 {
+    const Stmt *loop = t->loop;
     str_add(e->out, "static ");
     if (e->row->attribute)
         str_printf(e->out, "__attribute__((%s))\n", e->row->attribute);
-    str_printf(e->out, "void %s_task%d(void *ctx, size_t task)\n{\n", name, number);
+    str_printf(e->out, "void %s_task%d(void *ctx, size_t task)\n{\n", name, t->number);
     e->indent = 1;
     emit_line(e, arena_printf(e->a, "const struct %s_args *const args = (const struct %s_args *)"
                               "ctx;", name, name));
@@ -327,28 +338,32 @@ static void emit_task(EmitC *e, const char *name, const Stmt *loop, int number)
             emit_line(e, arena_printf(e->a, "%s%s = args->%s;",
                                       pointer_to(e, b, "restrict const "), field, field));
     }
+    for (int i = 0; i < t->n; i++)
+        emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = args->at[%d];",
+                                  c_name_take(e->a, e->taken, t->at[i], t->at[i]->name), i));
     emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = (ptrdiff_t)task;",
                               c_name_take(e->a, e->taken, loop->var, loop->var->name)));
     emit_body(e, loop->body);
     c_name_free(e->a, e->taken, loop->var, loop->var->name);
+    for (int i = 0; i < t->n; i++)
+        c_name_free(e->a, e->taken, t->at[i], t->at[i]->name);
     str_add(e->out, "}\n");
 }
 
 static void emit_tasks(EmitC *e, const char *name)
 {
     static const char *const own[] = {"exec", "ctx", "task", "args"};
-    int number = 0;
+    const EmitTask *all = e->task;
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         c_name_take(e->a, e->taken, own[i], own[i]);
     for (int i = 0; i < e->kernel->n_buffers; i++)
         c_name_take(e->a, e->taken, e->kernel->buffer[i], e->kernel->buffer[i]->name);
-    if (emit_is_parallel(e->kernel))
+    if (all)
         emit_args(e, name);
-    e->tasks = -1;                             /* loops in a task are serial */
-    for (const Stmt *s = e->kernel->body.first; s; s = s->next)
-        if (is_task(s))
-            emit_task(e, name, s, ++number);
-    e->tasks = 0;
+    e->task = NULL;                            /* loops in a task are serial */
+    for (const EmitTask *t = all; t; t = t->next)
+        emit_task(e, name, t);
+    e->task = all;
 }
 
 bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
@@ -356,6 +371,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
     EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row};
     e.taken = map_new(e.a);
     e.before = str_new(e.a);
+    e.task = emit_tasks_of(e.a, k);
     if (!k->physical)
         emit_fail(&e, "its accesses are still logical (apply-layout has not run)");
     if (!c_is_identifier(arena_strndup(e.a, k->name, strcspn(k->name, "."))))
@@ -369,12 +385,13 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
     emit_head(&e, name);
     str_add(out, "{\n");
     e.indent = 1;
-    if (emit_is_parallel(k)) {
+    if (e.task) {
         Str list = str_new(e.a);
         for (int i = 0; i < k->n_buffers; i++)
             str_printf(&list, "%s%s", i ? ", " : "",
                        emit_name(&e, k->buffer[i], k->buffer[i]->name));
-        emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s};", name, list.data));
+        emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s%s};", name, list.data,
+                                   most_at(e.task) ? ", {0}" : ""));
     }
     emit_body(&e, k->body);
     str_add(out, "}\n");

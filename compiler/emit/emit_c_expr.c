@@ -128,7 +128,7 @@ static const char *const_text(EmitC *e, Type t, double v)
     switch (t.scalar) {
     case TYPE_F32: text = float_text(e, (double)(float)v, false); break;
     case TYPE_F64: text = float_text(e, v, true); break;
-    case TYPE_I32:
+    case TYPE_I32: case TYPE_BF16:           /* no constant is bf16 */
         text = v <= -2147483648.0 ? "(-2147483647 - 1)"
                                   : arena_printf(e->a, "%" PRId32, (int32_t)v);
         break;
@@ -139,10 +139,11 @@ static const char *const_text(EmitC *e, Type t, double v)
 static const char *load_text(EmitC *e, const Expr *x)
 {
     const char *element = emit_element(e, x->buffer, x->index, x->n_index);
+    bool widen = x->buffer->type == TYPE_BF16;
     if (x->type.lanes == 1 || x->buffer->lanes == x->type.lanes)
-        return element;
+        return widen ? emit_instr(e, INS_LOAD_BF16, x->type, 1, &element) : element;
     const char *address = arena_printf(e->a, "&%s", element);
-    return emit_instr(e, INS_LOAD, x->type, 1, &address);
+    return emit_instr(e, widen ? INS_LOAD_BF16 : INS_LOAD, x->type, 1, &address);
 }
 
 /* ---- operations ------------------------------------------------------------------------- */
@@ -178,7 +179,8 @@ static const char *bcast_text(EmitC *e, const Expr *x)
     const Expr *from = x->arg[0];
     if (from->kind == EXPR_CONST)
         return const_text(e, x->type, from->value);
-    if (from->kind == EXPR_LOAD && row_format(e->row, INS_BCAST_LOAD, x->type)) {
+    if (from->kind == EXPR_LOAD && from->buffer->type != TYPE_BF16 &&
+        row_format(e->row, INS_BCAST_LOAD, x->type)) {
         const char *address = arena_printf(e->a, "&%s", load_text(e, from));
         return emit_instr(e, INS_BCAST_LOAD, x->type, 1, &address);
     }

@@ -159,7 +159,7 @@ static const char *argument(const EmitFile *f, const Buffer *b, const Value *v)
 static const char *arguments(const EmitFile *f, const Step *s, int row, const char *separator)
 {
     Str args = str_new(f->cx->temp);
-    str_add(&args, emit_is_parallel(step_kernel(s, row)) ? "exec" : "");
+    str_add(&args, emit_tasks_of(f->cx->temp, step_kernel(s, row)) ? "exec" : "");
     for (int i = 0; i < s->kernel->n_buffers; i++)
         str_printf(&args, "%s%s", args.len ? separator : "",
                    argument(f, s->kernel->buffer[i], s->arg[i]));

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { SQUARE = 16 };
+enum { SQUARE = 16, PART = 4096 };
 
 typedef struct PackDim {       /* a physical dimension */
     int64_t extent;
@@ -165,5 +165,33 @@ void pack_weight(const Value *v, const float *src, int64_t first, int64_t count,
         first += rows * n;
         out += rows * n;
         count -= rows * n;
+    }
+}
+
+/* The upper half, rounded to the nearest, to even on a tie; a NaN stays one. */
+static uint16_t narrow_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+void pack_elements(const Value *v, const float *src, int64_t first, int64_t count, void *out)
+{
+    float part[PART];
+    if (v->shape.type == TYPE_F32) {
+        pack_weight(v, src, first, count, out);
+        return;
+    }
+    for (int64_t at = 0; at < count; at += PART) {
+        int64_t n = count - at < PART ? count - at : PART;
+        pack_weight(v, src, first + at, n, part);
+        for (int64_t i = 0; i < n; i++)
+            if (v->shape.type == TYPE_BF16)
+                ((uint16_t *)out)[at + i] = narrow_bf16(part[i]);
+            else
+                ((double *)out)[at + i] = (double)part[i];
     }
 }

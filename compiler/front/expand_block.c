@@ -216,7 +216,7 @@ static void call_block(Model *m, LayerForm *form, Block *b)
         form->attrs = expand_value(m, form->attrs);
     const char *name = model_name(m, form), *path = model_path(m, form);
     Scope s = {.outer = m->scope, .block = b, .place = form->place, .vars = map_new(a),
-               .tensors = map_new(a), .path = path ? path : name ? name : m->scope->path};
+               .tensors = map_new(a), .path = path ? path : m->scope->path ? m->scope->path : name};
     s.prefix = name ? name : path && *path ? path_stem(a, path) : b->name;
     if (b->active)
         diag_error(m->cx->diags, form->place, "E0437", "block '%s' calls itself: repeat layers "

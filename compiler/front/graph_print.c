@@ -126,6 +126,7 @@ static void print_layer(Str *s, const Graph *g, const Node *n)
     print_pair(s, "group", n->group);
     print_pair(s, "layout", n->out->layout);
     print_pair(s, "algo", n->algo);
+    print_pair(s, "store", n->store);
     print_pair(s, "schedule", n->schedule);
     str_add(s, "}\n");
 }

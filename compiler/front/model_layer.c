@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const char *const common_keys[] = {"from",  "name",   "path", "expect",  "weights",
-                                          "group", "layout", "algo", "schedule"};
+                                          "group", "layout", "algo", "store", "schedule"};
 #define N_COMMON ((int)(sizeof common_keys / sizeof *common_keys))
 
 static Yaml *form_key(const LayerForm *form, const char *key)
@@ -311,6 +311,7 @@ static void read_labels(Model *m, LayerForm *form, Node *n)
 {
     n->group = read_label(m, form, "group");
     n->algo = read_label(m, form, "algo");
+    n->store = read_label(m, form, "store");
     n->schedule = read_label(m, form, "schedule");
     n->out->layout = read_label(m, form, "layout");
 }

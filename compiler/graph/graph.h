@@ -2,7 +2,8 @@
  * Its text form is the model language in expanded form (front/graph_print.c).
  *
  * Shapes carry the batch as axis 0 with the value DIM_N; parameters have no batch axis.
- * Passes leave their decisions as labels: Node.group, Node.algo, Node.schedule, Tensor.layout.
+ * Passes leave their decisions as labels: Node.group, Node.algo, Node.store, Node.schedule,
+ * Tensor.layout.
  */
 #ifndef NET2C_GRAPH_H
 #define NET2C_GRAPH_H
@@ -64,7 +65,7 @@ struct Node {
     AttrValue attr[MAX_ATTRS];                    /* parallel to op->attrs; defaults filled in */
     Param param[MAX_PARAMS];
     int n_param;
-    const char *group, *algo, *schedule;          /* labels, NULL if unset */
+    const char *group, *algo, *store, *schedule;  /* labels, NULL if unset */
 };
 
 /* `check:` of a model: files with inputs and the outputs they must give, used by verify. */

@@ -25,7 +25,8 @@
 #define LIST_GROUP 4     /* indices of a list that are used together */
 
 /* ---- types ------------------------------------------------------------------------------ */
-typedef enum { TYPE_F32, TYPE_F64, TYPE_I32 } ScalarType;
+/* TYPE_BF16 is how a weight may be stored, the upper half of an f32; loads of it are f32. */
+typedef enum { TYPE_F32, TYPE_F64, TYPE_I32, TYPE_BF16 } ScalarType;
 
 typedef struct Type {
     ScalarType scalar;
@@ -34,7 +35,8 @@ typedef struct Type {
 
 bool type_equal(Type x, Type y);
 size_t scalar_bytes(ScalarType t);
-const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" */
+const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" "bf16" */
+ScalarType scalar_loaded(ScalarType t);  /* what a load from a buffer of that type has */
 
 /* ---- index expressions -------------------------------------------------------------------- */
 typedef struct Var {                 /* exactly one loop, list or pick defines it */
@@ -378,6 +380,12 @@ Kernel *kernel_parse(Cx *cx, const char *file, const char *text);
 Module *module_parse(Cx *cx, const char *file, const char *text);
 uint64_t kernel_hash(const Kernel *k);            /* of its text */
 
+/* One operation on values of a type, held in double (loop_value.c): ops as in Expr. */
+double value_round(ScalarType t, double v);
+double value_bin(ScalarType t, int op, double x, double y);
+double value_un(ScalarType t, int op, int k, double x);
+double value_fma(ScalarType t, double x, double y, double z);
+bool value_compare(int op, double x, double y);
 /* Run a kernel; data[i] holds kernel->buffer[i] in its physical layout (its scalar type). Checks
  * each access; f32 arithmetic is done in float, fma as fmaf. Reports; false on a violation. */
 bool kernel_interpret(Cx *cx, const Kernel *k, void *const *data);

@@ -10,12 +10,17 @@
 
 size_t scalar_bytes(ScalarType t)
 {
-    return t == TYPE_F64 ? 8 : 4;
+    return t == TYPE_F64 ? 8 : t == TYPE_BF16 ? 2 : 4;
 }
 
 const char *scalar_name(ScalarType t)
 {
     return SCALAR_WORD[t];
+}
+
+ScalarType scalar_loaded(ScalarType t)
+{
+    return t == TYPE_BF16 ? TYPE_F32 : t;
 }
 
 bool type_equal(Type x, Type y)

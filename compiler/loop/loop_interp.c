@@ -2,14 +2,12 @@
  *
  * example: y[i] = fma(x[i + 1], w[0], y[i]) becomes a tree whose accesses hold a pointer to the
  * place i + 1 in x; the loop i moves all places that depend on i by their coefficient in each turn.
+ * A loop of nothing but one store, whose turns do not depend on each other, is a row: its
+ * expression is computed node by node for many turns at once, with the same results.
  *
  * contract: the kernel has passed loop_verify, bounds apart: an access out of bounds ends the run
  * with E0931. f32 arithmetic is that of float, EXPR_FMA rounds once, lanes are computed before any
  * is stored. Parallel loops run in order. A local holds NaN (or -1) until it is written.
- *
- * Values are kept in double, which holds those of all types. Rounded once more, the double result
- * of one float operation is the float result, square root included, as double has more than twice
- * the digits; exp and pow are defined so.
  */
 #include "loop/loop.h"
 
@@ -17,6 +15,8 @@
 #include <string.h>
 
 #define MAX_LANES 64
+#define ROW 64                       /* turns of a loop that are computed at once */
+#define MAX_ROW_DEPTH 16             /* of its expression: each level has rows on the stack */
 
 typedef struct Affine {              /* an index and its value in the current turn of the loops */
     Index index;
@@ -48,6 +48,7 @@ typedef struct Address {              /* checks that are not proved, then *place
     Digit *digit;
     int n_checks, n_digits;
     const int64_t *place;
+    Index index;                     /* of which *place is the value */
 } Address;
 
 typedef struct Node Node;
@@ -66,6 +67,7 @@ struct Op {                          /* a statement, ready to run */
     const Op *outer;                 /* the enclosing FOR */
     int64_t turn;                    /* FOR; LIST, PICK: the variable's value */
     const Update *updates;           /* FOR, LIST, PICK */
+    bool row;                        /* FOR: its turns can be computed at once */
     Check check[MAX_COND];           /* IF */
     const Node *expr;
     double *cell;                    /* LET, VAR, SET */
@@ -88,84 +90,6 @@ typedef struct Interp {
     const Op *op;                    /* being run */
     bool failed;
 } Interp;
-
-/* ---- arithmetic ---------------------------------------------------------------------------- */
-/* Wraps, as vector instructions do. */
-static double wrap_i32(int64_t v)
-{
-    return (int32_t)(uint32_t)(uint64_t)v;
-}
-
-/* To i32: towards zero, and INT32_MIN for what has no such number, as the conversions of x86. */
-static double round_to(ScalarType t, double v)
-{
-    switch (t) {
-    case TYPE_F32: return (double)(float)v;
-    case TYPE_F64: return v;
-    case TYPE_I32: return v > -2147483649.0 && v < 2147483648.0 ? (int32_t)v : INT32_MIN;
-    }
-    return v;
-}
-
-static double eval_bin_i32(int op, int64_t x, int64_t y)
-{
-    switch (op) {
-    case BIN_ADD: return wrap_i32(x + y);
-    case BIN_SUB: return wrap_i32(x - y);
-    case BIN_MUL: return wrap_i32(x * y);
-    case BIN_MIN: return (double)(y < x ? y : x);
-    default: return (double)(y > x ? y : x);
-    }
-}
-
-static double eval_bin(ScalarType t, int op, double x, double y)
-{
-    if (t == TYPE_I32)
-        return eval_bin_i32(op, (int64_t)x, (int64_t)y);
-    switch (op) {
-    case BIN_ADD: return round_to(t, x + y);
-    case BIN_SUB: return round_to(t, x - y);
-    case BIN_MUL: return round_to(t, x * y);
-    case BIN_DIV: return round_to(t, x / y);
-    case BIN_MIN: return y < x || isnan(y) ? y : x;
-    default: return y > x || isnan(y) ? y : x;
-    }
-}
-
-static double eval_un(ScalarType t, int op, int k, double x)
-{
-    int largest = t == TYPE_F32 ? 127 : 1023;        /* exponent */
-
-    if (t == TYPE_I32)
-        return op == UN_NEG || x < 0 ? wrap_i32(-(int64_t)x) : x;
-    switch (op) {
-    case UN_NEG: return -x;
-    case UN_ABS: return fabs(x);
-    case UN_SQRT: return round_to(t, sqrt(x));
-    case UN_ROUND: return rint(x);
-    case UN_POW2I: return x > -largest && x <= largest ? ldexp(1, (int)x) : (double)NAN;
-    case UN_EXP: return round_to(t, exp(x));
-    case UN_LOG: return round_to(t, log(x));
-    case UN_TANH: return round_to(t, tanh(x));
-    case UN_SIGMOID: return round_to(t, x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)));
-    default: return round_to(t, pow(x, -k / 4.0));
-    }
-}
-
-static double eval_fma(ScalarType t, double x, double y, double z)
-{
-    return t == TYPE_F32 ? (double)fmaf((float)x, (float)y, (float)z) : fma(x, y, z);
-}
-
-static bool compare(int op, double x, double y)
-{
-    switch (op) {
-    case CMP_LT: return x < y;
-    case CMP_LE: return x <= y;
-    case CMP_EQ: return x == y;
-    default: return x != y;
-    }
-}
 
 /* ---- making the tree ----------------------------------------------------------------------- */
 static void *bind(Interp *in, const void *what, void *memory)
@@ -221,7 +145,7 @@ static Index access_digit(Interp *in, Address *x, const StorageDim *s, Index at,
     return index_const(0);
 }
 
-static const int64_t *access_find_place(Interp *in, Address *x, const Index *index)
+static Index access_find_index(Interp *in, Address *x, const Index *index)
 {
     const Buffer *b = x->buffer;
     bool physical = in->kernel->physical, mapped = b->n_storage > 0 && !physical;
@@ -235,7 +159,7 @@ static const int64_t *access_find_place(Interp *in, Address *x, const Index *ind
         place = index_add(in->arena, place, access_digit(in, x, s, index[s->dim], stride));
         stride *= extent[i];
     }
-    return affine_value(in, place);
+    return place;
 }
 
 static const Address *access_make(Interp *in, const Buffer *b, const Index *index, int n,
@@ -254,7 +178,8 @@ static const Address *access_make(Interp *in, const Buffer *b, const Index *inde
         if (lo < first || hi > last)
             x->check[x->n_checks++] = (Check){affine_value(in, index[i]), first, last, i};
     }
-    x->place = access_find_place(in, x, index);
+    x->index = access_find_index(in, x, index);
+    x->place = affine_value(in, x->index);
     return x;
 }
 
@@ -263,7 +188,7 @@ static const Node *node_make(Interp *in, const Expr *e)
     Node *n = NEW(in->arena, Node);
 
     n->expr = e;
-    n->value = round_to(e->type.scalar, e->value);
+    n->value = value_round(e->type.scalar, e->value);
     if (e->kind == EXPR_NAME)
         n->cell = bound(in, e->name);
     if (e->kind == EXPR_LOAD)
@@ -295,15 +220,50 @@ static Op *op_make(Interp *in, const Stmt *s, const Op *outer)
     return op;
 }
 
+/* Are what a row loads and what it stores apart, or the same element in each turn? */
+static bool is_independent(const Address *load, const Address *store)
+{
+    const char *x = load->data, *y = store->data;
+
+    if (load->n_checks > 0 || load->n_digits > 0)
+        return false;
+    return (x == y && load->place == store->place && load->buffer->type == store->buffer->type) ||
+           x + buffer_bytes(load->buffer) <= y || y + buffer_bytes(store->buffer) <= x;
+}
+
+static bool is_row_node(const Node *n, const Address *store, int depth)
+{
+    bool ok = n->expr->type.lanes == 1 && depth < MAX_ROW_DEPTH &&
+              (n->expr->kind != EXPR_LOAD || is_independent(n->access, store));
+
+    for (int i = 0; ok && i < expr_args(n->expr); i++)
+        ok = is_row_node(n->arg[i], store, depth + 1);
+    return ok;
+}
+
+/* Is the loop one store, to another element in each turn, of what no other turn stores? */
+static bool is_row(const Op *loop)
+{
+    const Op *op = loop->body;
+
+    return op != NULL && op->next == NULL && op->stmt->kind == STMT_STORE &&
+           op->access->n_checks == 0 && op->access->n_digits == 0 &&
+           index_coef(op->access->index, loop->stmt->var) != 0 &&
+           is_row_node(op->expr, op->access, 0);
+}
+
+/* Of a loop of one turn the body is enough. */
 static Op *ops_make(Interp *in, Body b, const Op *outer)
 {
     Op *first = NULL, **end = &first;
 
     for (const Stmt *s = b.first; s != NULL; s = s->next) {
         Op *op = op_make(in, s, outer);
-        op->body = ops_make(in, s->body, s->kind == STMT_FOR ? op : outer);
-        *end = op;
-        end = &op->next;
+        bool loop = s->kind == STMT_FOR;
+        op->body = ops_make(in, s->body, loop ? op : outer);
+        op->row = loop && is_row(op);
+        for (*end = loop && s->var->extent == 1 ? op->body : op; *end != NULL; )
+            end = &(*end)->next;
     }
     return first;
 }
@@ -351,18 +311,31 @@ static int64_t access_place(Interp *in, const Address *x)
     return place;
 }
 
+static double widen_bf16(uint16_t upper)
+{
+    uint32_t bits = (uint32_t)upper << 16;
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
+static inline double element(const Address *x, int64_t at)
+{
+    switch (x->buffer->type) {
+    case TYPE_F32: return (double)((const float *)x->data)[at];
+    case TYPE_F64: return ((const double *)x->data)[at];
+    case TYPE_I32: return ((const int32_t *)x->data)[at];
+    case TYPE_BF16: return widen_bf16(((const uint16_t *)x->data)[at]);
+    }
+    return 0;
+}
+
 static double access_load(Interp *in, const Address *x, int lane)
 {
     int64_t place = access_place(in, x);
 
-    if (place < 0)
-        return 0;
-    switch (x->buffer->type) {
-    case TYPE_F32: return (double)((const float *)x->data)[place + lane];
-    case TYPE_F64: return ((const double *)x->data)[place + lane];
-    case TYPE_I32: return ((const int32_t *)x->data)[place + lane];
-    }
-    return 0;
+    return place < 0 ? 0 : element(x, place + lane);
 }
 
 static void access_store(const Address *x, int64_t at, double value)
@@ -371,6 +344,7 @@ static void access_store(const Address *x, int64_t at, double value)
     case TYPE_F32: ((float *)x->data)[at] = (float)value; break;
     case TYPE_F64: ((double *)x->data)[at] = value; break;
     case TYPE_I32: ((int32_t *)x->data)[at] = (int32_t)value; break;
+    case TYPE_BF16: break;                            /* weights are not stored to */
     }
 }
 
@@ -381,27 +355,33 @@ static double node_reduce(Interp *in, const Node *n)
     double sum = node_eval(in, n->arg[0], 0);
 
     for (int i = 1; i < n->arg[0]->expr->type.lanes; i++)
-        sum = eval_bin(n->expr->type.scalar, n->expr->op, sum, node_eval(in, n->arg[0], i));
+        sum = value_bin(n->expr->type.scalar, n->expr->op, sum, node_eval(in, n->arg[0], i));
     return sum;
 }
 
 /* Both values of a select are computed, as in a vector. */
-static double node_compute(Interp *in, const Node *n, int lane)
+static double node_apply(const Node *n, const double x[4])
 {
     const Expr *e = n->expr;
     ScalarType t = e->type.scalar;
+
+    switch (e->kind) {
+    case EXPR_BIN: return value_bin(t, e->op, x[0], x[1]);
+    case EXPR_UN: return value_un(t, e->op, e->ipar, x[0]);
+    case EXPR_FMA: return value_fma(t, x[0], x[1], x[2]);
+    case EXPR_CAST: return value_round(t, x[0]);
+    case EXPR_SELECT: return value_compare(e->op, x[0], x[1]) ? x[2] : x[3];
+    default: return x[0];
+    }
+}
+
+static double node_compute(Interp *in, const Node *n, int lane)
+{
     double x[4] = {0};
 
-    for (int i = 0; i < expr_args(e); i++)
+    for (int i = 0; i < expr_args(n->expr); i++)
         x[i] = node_eval(in, n->arg[i], lane);
-    switch (e->kind) {
-    case EXPR_BIN: return eval_bin(t, e->op, x[0], x[1]);
-    case EXPR_UN: return eval_un(t, e->op, e->ipar, x[0]);
-    case EXPR_FMA: return eval_fma(t, x[0], x[1], x[2]);
-    case EXPR_CAST: return round_to(t, x[0]);
-    case EXPR_SELECT: return compare(e->op, x[0], x[1]) ? x[2] : x[3];
-    default: return n->value;
-    }
+    return node_apply(n, x);
 }
 
 /* One lane of an expression; scalars have lane 0 only. The leaves are here, as they are many and
@@ -435,6 +415,71 @@ static void run_assign(Interp *in, const Op *op)
         access_store(op->access, place + i, value[i]);
 }
 
+/* ---- rows ---------------------------------------------------------------------------------- */
+typedef struct Turns {               /* of a loop, computed at once */
+    const Var *var;
+    int64_t first;
+    int n;
+} Turns;
+
+static void fill_row(double *out, double value, int turns)
+{
+    for (int i = 0; i < turns; i++)
+        out[i] = value;
+}
+
+static void load_row(const Address *x, const Turns *t, double *out)
+{
+    int64_t step = index_coef(x->index, t->var), at = *x->place + t->first * step;
+
+    for (int i = 0; i < t->n; i++)
+        out[i] = element(x, at + i * step);
+}
+
+/* Sums and products of them are what there is most of. */
+static void apply_row(const Node *n, double x[4][ROW], int turns, double *out)
+{
+    const Expr *e = n->expr;
+    int args = expr_args(e);
+
+    for (int i = 0; i < turns && e->kind == EXPR_FMA; i++)
+        out[i] = value_fma(e->type.scalar, x[0][i], x[1][i], x[2][i]);
+    for (int i = 0; i < turns && e->kind != EXPR_FMA; i++) {
+        double v[4] = {0};
+        for (int k = 0; k < args; k++)
+            v[k] = x[k][i];
+        out[i] = node_apply(n, v);
+    }
+}
+
+static void eval_row(const Node *n, const Turns *t, double *out)
+{
+    double x[4][ROW];
+
+    for (int k = 0; k < expr_args(n->expr); k++)
+        eval_row(n->arg[k], t, x[k]);
+    switch (n->expr->kind) {
+    case EXPR_LOAD: load_row(n->access, t, out); break;
+    case EXPR_NAME: fill_row(out, n->cell[0], t->n); break;
+    case EXPR_CONST: fill_row(out, n->value, t->n); break;
+    default: apply_row(n, x, t->n, out); break;
+    }
+}
+
+static void run_row(const Op *loop)
+{
+    const Op *op = loop->body;
+    double value[ROW];
+    int64_t step = index_coef(op->access->index, loop->stmt->var), left = loop->stmt->var->extent;
+
+    for (Turns t = {.var = loop->stmt->var}; left > 0; t.first += t.n, left -= t.n) {
+        t.n = left < ROW ? (int)left : ROW;
+        eval_row(op->expr, &t, value);
+        for (int i = 0; i < t.n; i++)
+            access_store(op->access, *op->access->place + (t.first + i) * step, value[i]);
+    }
+}
+
 static void run_ops(Interp *in, Op *op);
 
 static void run_for(Interp *in, Op *op)
@@ -443,6 +488,10 @@ static void run_for(Interp *in, Op *op)
     double upto = op->expr != NULL ? node_eval(in, op->expr, 0) : (double)extent;
 
     extent = upto < (double)extent ? (int64_t)upto : extent;
+    if (op->row && op->expr == NULL) {
+        run_row(op);
+        return;
+    }
     for (op->turn = 0; op->turn < extent && !in->failed; op->turn++) {
         run_ops(in, op->body);
         for (const Update *u = op->updates; u != NULL; u = u->next)

@@ -47,7 +47,8 @@ const Expr *expr_const(Arena *a, Type t, double v)
 
 const Expr *expr_load(Arena *a, Buffer *b, const Index *index, int n, int lanes)
 {
-    return expr_new(a, (Expr){.kind = EXPR_LOAD, .type = {b->type, lanes}, .buffer = b,
+    Type type = {scalar_loaded(b->type), lanes};
+    return expr_new(a, (Expr){.kind = EXPR_LOAD, .type = type, .buffer = b,
                               .index = index_copy(a, index, n), .n_index = n});
 }
 

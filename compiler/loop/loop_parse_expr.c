@@ -103,7 +103,7 @@ static bool const_fits(ScalarType t, double v)
     switch (t) {
     case TYPE_F32: return !isfinite(v) || fabs(v) <= (double)FLT_MAX;
     case TYPE_I32: return v >= -0x1p31 && v < 0x1p31 && v == floor(v);
-    case TYPE_F64: return true;
+    case TYPE_F64: case TYPE_BF16: return true;
     }
     return false;
 }

@@ -25,7 +25,7 @@ typedef struct Printer {
     uint64_t *hash;   /* not NULL: each finished line is folded into it and forgotten */
 } Printer;
 
-const char *const SCALAR_WORD[3] = {"f32", "f64", "i32"};
+const char *const SCALAR_WORD[4] = {"f32", "f64", "i32", "bf16"};
 const char *const LOOP_WORD[4] = {"for", "unroll", "vector", "parallel"};
 const char *const BUFFER_WORD[5] = {"in", "out", "weight", "scratch", "local"};
 const char *const VALUE_WORD[5] = {"input", "output", "activation", "weight", "scratch"};

@@ -19,7 +19,7 @@
 #define TEXT_MAX_LANES 256
 
 /* ---- words of the grammar, by enum value ---------------------------------------------------- */
-extern const char *const SCALAR_WORD[3];       /* ScalarType */
+extern const char *const SCALAR_WORD[4];       /* ScalarType */
 extern const char *const LOOP_WORD[4];         /* LoopKind */
 extern const char *const BUFFER_WORD[5];       /* BufferKind */
 extern const char *const VALUE_WORD[5];        /* ValueKind */

@@ -191,11 +191,12 @@ Type parse_type(Parser *p)
     const char *text = p->token.text;
     int64_t lanes = 1;
 
-    for (ScalarType t = TYPE_F32; p->token.kind == TOKEN_NAME && t <= TYPE_I32; t++) {
-        if (strncmp(text, SCALAR_WORD[t], 3) != 0)
+    for (ScalarType t = TYPE_F32; p->token.kind == TOKEN_NAME && t <= TYPE_BF16; t++) {
+        size_t n = strlen(SCALAR_WORD[t]);
+        if (strncmp(text, SCALAR_WORD[t], n) != 0)
             continue;
-        bool vector = text[3] == 'x' && parse_i64(text + 4, &lanes) && lanes > 1;
-        if ((text[3] == 0 || vector) && lanes <= TEXT_MAX_LANES) {
+        bool vector = text[n] == 'x' && parse_i64(text + n + 1, &lanes) && lanes > 1;
+        if ((text[n] == 0 || vector) && lanes <= TEXT_MAX_LANES) {
             parser_advance(p);
             return (Type){t, (int)lanes};
         }

@@ -231,9 +231,11 @@ static void verify_access(Verify *v, const Buffer *b, const Index *index, int n,
         verify_error(v, "E0911", "'%s' needs %d indices, not %d", b->name, need, n);
         return;
     }
-    if (type.scalar != b->type)
+    if (type.scalar != scalar_loaded(b->type))
         verify_error(v, "E0914", "'%s' has elements of type %s, not %s", b->name,
                      scalar_name(b->type), scalar_name(type.scalar));
+    if (b->type == TYPE_BF16 && b->kind != BUF_WEIGHT)
+        verify_error(v, "E0914", "'%s' is of type bf16, which only weights may have", b->name);
     if (elements ? type.lanes != b->lanes : type.lanes > 1 && !access_contiguous(v, b))
         verify_error(v, "E0916", "%d lanes of '%s' do not lie side by side", type.lanes, b->name);
     for (int i = 0; i < n; i++) {

@@ -56,7 +56,6 @@ static Buffer *buffer_add(GroupCx *gc, BufferKind kind, const char *stem, const 
     *b = *shape;
     b->name = buffer_name(gc, stem);
     b->kind = kind;
-    b->type = gc->lower->options->type;
     if (k->n_buffers >= MAX_ARGS) {
         report_too_many(gc);
         return b;
@@ -80,6 +79,7 @@ static void buffer_of_tensor(GroupCx *gc, BufferKind kind, const char *stem, con
         gc->failed = true;
         return;
     }
+    shape.type = l->options->type;
     Value *v = value_of_tensor(l, t, &shape);
     map_put(gc->buffers, t->name, buffer_add(gc, kind, stem, &shape, v));
 }
@@ -95,13 +95,29 @@ static void buffer_of_inner(GroupCx *gc, const Tensor *t)
         inner.layout = group_out(gc)->layout;
     if (!layout_parse(l->cx, &inner, l->options->batch, &shape))
         gc->failed = true;
-    else
+    shape.type = l->options->type;
+    if (!gc->failed)
         map_put(gc->buffers, t->name, buffer_add(gc, BUF_SCRATCH, "acc", &shape, NULL));
 }
 
-static Buffer *buffer_of_param(GroupCx *gc, const Param *p)
+/* The label says how weights are stored; the reference, in double, has them as they are. */
+static ScalarType param_type(GroupCx *gc, const Node *n, const Param *p)
 {
-    Buffer shape = {.lanes = 1, .rank = p->shape.rank, .type = gc->lower->options->type};
+    ScalarType type = gc->lower->options->type;
+    if (!n->store || !str_eq(p->role, "weight") || type != TYPE_F32)
+        return type;
+    if (str_eq(n->store, "bf16"))
+        return TYPE_BF16;
+    diag_error(gc->lower->cx->diags, n->place, "E0709", "weights cannot be stored as '%s'",
+               n->store);
+    diag_help(gc->lower->cx->diags, "write 'bf16', or remove the label");
+    gc->failed = true;
+    return type;
+}
+
+static Buffer *buffer_of_param(GroupCx *gc, const Node *n, const Param *p)
+{
+    Buffer shape = {.lanes = 1, .rank = p->shape.rank, .type = param_type(gc, n, p)};
     for (int i = 0; i < shape.rank; i++)
         shape.dim[i].extent = p->shape.dim[i];
     const char *stem = str_eq(p->role, "weight") ? "w" : str_eq(p->role, "bias") ? "b" : p->role;
@@ -126,7 +142,7 @@ static void buffers_of_group(GroupCx *gc, NestCx *nx)
                 buffer_of_tensor(gc, BUF_IN, "x", g->node[i]->in[j]);
     for (int i = 0; i < g->n_nodes; i++)
         for (int j = 0; j < g->node[i]->n_param; j++)
-            nx[i].param[j] = buffer_of_param(gc, &g->node[i]->param[j]);
+            nx[i].param[j] = buffer_of_param(gc, g->node[i], &g->node[i]->param[j]);
     buffer_of_tensor(gc, BUF_OUT, "y", group_out(gc));
     for (int i = 0; i < g->n_nodes - 1; i++)
         buffer_of_inner(gc, g->node[i]->out);
@@ -151,8 +167,9 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     }
     diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'%s", n->op->name,
                n->algo, n->op->nest_by ? " for these attributes and channels" : "");
-    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for kernels of "
-              "stride 1 over whole blocks of 16 channels, 'winograd 4'" :
+    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for square "
+              "kernels without dilation over whole blocks of 16 channels, 'winograd 4', or "
+              "'winograd 4 rows 2' if that divides the rows of tiles" :
               "write 'direct' or, for linear, 'skip-zeros'");
     return false;
 }

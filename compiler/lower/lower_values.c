@@ -59,7 +59,7 @@ Value *value_new(Lower *l, ValueKind kind, const char *stem, const Buffer *shape
     v->shape = *shape;
     v->shape.name = v->name;
     v->shape.kind = buffer_kind(kind);
-    v->shape.type = l->options->type;
+    v->shape.type = shape->type == TYPE_BF16 ? TYPE_BF16 : l->options->type;
     v->offset = -1;
     m->value = arena_grow(l->arena, m->value, (size_t)m->n_values, (size_t)m->n_values + 1,
                           &l->value_cap, sizeof(Value *));

@@ -45,6 +45,13 @@ bool conv_infer(Cx *cx, Node *n)
     return op_set_output(cx, n, &result);
 }
 
+/* Each channel by itself: the groups' channels can be lanes, as those of other convolutions. */
+bool conv_is_depthwise(const Node *n)
+{
+    int64_t groups = node_int(n, "groups");
+    return groups > 1 && n->in[0]->shape.dim[1] == groups && n->out->shape.dim[1] == groups;
+}
+
 /* ---- loops -------------------------------------------------------------------------------- */
 typedef struct ConvNest {
     NestCx *nx;
@@ -52,6 +59,7 @@ typedef struct ConvNest {
     Window window;
     int first;                     /* direction windows begin with: 0, or 1 at rank 3 */
     bool grouped;                  /* there is a loop g */
+    bool depthwise;                /* groups of one channel: no loops oc and ic beside g */
     int64_t groups, in_each, out_each;
     int open;                      /* loops to close */
     Index n, g, oc, ic, o[2], k[2];        /* o, k: by direction, position and tap */
@@ -74,7 +82,8 @@ static ConvNest conv_begin(NestCx *nx)
     c.groups = node_int(nx->node, "groups");
     c.in_each = nx->in[0]->dim[1].extent / c.groups;
     c.out_each = nx->out->dim[1].extent / c.groups;
-    for (int i = 0; i < nx->node->n_param && c.groups > 1; i++)
+    c.depthwise = conv_is_depthwise(nx->node);
+    for (int i = 0; i < nx->node->n_param && c.groups > 1 && !c.depthwise; i++)
         split_groups(nx->param[i], c.groups);
     return c;
 }
@@ -99,7 +108,7 @@ static void output_loops(ConvNest *c)
 
 static void tap_loops(ConvNest *c, int64_t channels)
 {
-    c->ic = loop_open(c, "ic", channels);
+    c->ic = c->depthwise && c->grouped ? index_const(0) : loop_open(c, "ic", channels);
     for (int d = c->first; d < 2; d++)
         c->k[d] = loop_open(c, d == 0 ? "ky" : "kx", c->window.kernel[d]);
 }
@@ -110,7 +119,7 @@ static void spatial_loops(ConvNest *c)
     c->grouped = c->groups > 1;
     if (c->grouped)
         c->g = loop_open(c, "g", c->groups);
-    c->oc = loop_open(c, "oc", c->out_each);
+    c->oc = c->depthwise ? index_const(0) : loop_open(c, "oc", c->out_each);
     output_loops(c);
 }
 
@@ -155,12 +164,15 @@ static void matrix_index(const ConvNest *c, Index at[6])
     place_index(c, c->o, place_index(c, c->k, dim, at), at);
 }
 
-/* The first dimensions of a parameter: [oc], or [g, oc]. */
+/* The first dimensions of a parameter: [oc], [g, oc], or depthwise [g]. */
 static int param_index(const ConvNest *c, Index *at)
 {
-    at[0] = c->g;
-    at[c->grouped ? 1 : 0] = c->oc;
-    return c->grouped ? 2 : 1;
+    int n = 0;
+    if (c->grouped)
+        at[n++] = c->g;
+    if (!c->depthwise)
+        at[n++] = c->oc;
+    return n;
 }
 
 /* ---- nests -------------------------------------------------------------------------------- */

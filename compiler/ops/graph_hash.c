@@ -71,6 +71,7 @@ static uint64_t hash_node(uint64_t h, const Node *n)
     }
     h = hash_text(h, n->group);
     h = hash_text(h, n->algo);
+    h = hash_text(h, n->store);
     h = hash_text(h, n->schedule);
     return hash_tensor(h, n->out);
 }

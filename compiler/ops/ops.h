@@ -150,5 +150,6 @@ bool winograd_form(const Node *n, const char *algo, WinogradForm *f);     /* fal
 void winograd_nest(NestCx *nx, const WinogradForm *f);
 /* What must be readable around the input, where it is zero: top, left, bottom, right. */
 void conv_halo(const Node *n, int64_t pad[4]);
+bool conv_is_depthwise(const Node *n);
 
 #endif

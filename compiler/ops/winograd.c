@@ -13,8 +13,8 @@
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
  * and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 3). The points are few
  * small powers of two, which keep the error small (Barabasz and others, Error Analysis and
- * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, G is rounded once, in
- * double.
+ * Improving the Accuracy of Winograd Convolution, 2020): A and B are exact, and so is G but for a
+ * division of each row, which is done last, in double.
  *
  * contract: the nests stand in frames: band by band of tile rows, all tiles of x become v; then,
  * block of output channels by block, the products become mm and mm becomes y. What infinity or NaN
@@ -31,6 +31,7 @@ static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, -0.5, 2};
 
 typedef struct Tables {
     double a[MAX_ALPHA][MAX_ALPHA], b[MAX_ALPHA][MAX_ALPHA], g[MAX_ALPHA][MAX_ALPHA];
+    double divisor[MAX_ALPHA];         /* of the rows of g */
 } Tables;
 
 /* Coefficients of the product of (x - point), over all n points but one. */
@@ -62,17 +63,18 @@ static void tables_make(int m, int r, Tables *t)
     *t = (Tables){0};
     for (int j = 0; j < n; j++) {
         product_of_roots(n, j, t->b[j]);
-        double power = 1, scale = value_at(t->b[j], POINT[j]);
+        double power = 1;
+        t->divisor[j] = value_at(t->b[j], POINT[j]);
         for (int k = 0; k < m || k < r; k++, power *= POINT[j]) {
             if (k < m)
                 t->a[k][j] = power;
             if (k < r)
-                t->g[j][k] = power / scale;
+                t->g[j][k] = power;
         }
     }
     product_of_roots(n, -1, t->b[n]);
     t->a[m - 1][n] = 1;
-    t->g[n][r - 1] = 1;
+    t->g[n][r - 1] = t->divisor[n] = 1;
 }
 
 static bool word_read(const char **text, const char *word)
@@ -145,7 +147,8 @@ static Buffer *make_table(Winograd *w, const char *name, int64_t rows,
     return made->buffer;
 }
 
-/* g[at][0] * x[.., first] + g[at][1] * x[.., first + stride] + ..., along dimension `dim`. */
+/* (g[at][0] * x[.., first] + g[at][1] * x[.., first + stride] + ...) / divisor[at], along dimension
+ * `dim`. */
 static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *index, int dim)
 {
     const Expr *sum = NULL;
@@ -158,7 +161,8 @@ static const Expr *combine(const Winograd *w, int64_t at, Buffer *x, Index *inde
         const Expr *e = nest_load(w->nx, x, index);
         sum = sum ? expr_fma(w->arena, c, e, sum) : expr_bin(w->arena, BIN_MUL, c, e);
     }
-    return sum;
+    const double divisor = w->table.divisor[at];
+    return expr_bin(w->arena, BIN_DIV, sum, expr_const(w->arena, (Type){TYPE_F64, 1}, divisor));
 }
 
 /* c * s * s + dy * s + dx */
@@ -174,9 +178,9 @@ static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
     const int64_t side = w->stride * w->r, extent[] = {w->channels, side, side};
     Buffer *taps = kernel_scratch(k, "taps", TYPE_F64, 3, extent);
     for (int copy = side > w->taps ? 0 : 1; copy < 2; copy++) {
-        Index c = nest_loop(b, "c", w->channels);
         Index ky = nest_loop(b, "ky", copy ? w->taps : side);
         Index kx = nest_loop(b, "kx", copy ? w->taps : side);
+        Index c = nest_loop(b, "c", w->channels);
         const Expr *tap = nest_load(w->nx, k->buffer[0], (Index[]){oc, c, ky, kx});
         build_store(b, taps, (Index[]){c, ky, kx},
                     copy ? expr_cast(w->arena, TYPE_F64, tap)
@@ -186,7 +190,8 @@ static Buffer *make_taps(const Winograd *w, Builder *b, Kernel *k, Index oc)
     return taps;
 }
 
-/* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. */
+/* u[p, oc, ic] = (G w G')[p / a, p % a], column by column and then row by row. Channels are the
+ * innermost loops: the interpreter, which runs this, likes them long. */
 static void make_weights(Winograd *w)
 {
     static const int weight = 0;
@@ -200,15 +205,15 @@ static void make_weights(Winograd *w)
     Index oc = nest_loop(&b, "oc", out);
     Buffer *taps = make_taps(w, &b, k, oc);
     for (int64_t i = 0; i < w->alpha; i++) {
-        Index c = nest_loop(&b, "c", w->channels), dy = nest_loop(&b, "dy", w->stride);
-        Index kx = nest_loop(&b, "kx", w->stride * w->r);
+        Index dy = nest_loop(&b, "dy", w->stride), kx = nest_loop(&b, "kx", w->stride * w->r);
+        Index c = nest_loop(&b, "c", w->channels);
         build_store(&b, half, (Index[]){index_const(i), c, dy, kx},
                     combine(w, i, taps, (Index[]){c, dy, kx}, 1));
         build_end(&b, 3);
     }
     for (int64_t j = 0; j < w->alpha; j++) {
-        Index i = nest_loop(&b, "i", w->alpha), c = nest_loop(&b, "c", w->channels);
-        Index dy = nest_loop(&b, "dy", w->stride), dx = nest_loop(&b, "dx", w->stride);
+        Index i = nest_loop(&b, "i", w->alpha), dy = nest_loop(&b, "dy", w->stride);
+        Index dx = nest_loop(&b, "dx", w->stride), c = nest_loop(&b, "c", w->channels);
         Index p = index_offset(index_scale(w->arena, i, w->alpha), j);
         const Expr *e = combine(w, j, half, (Index[]){i, c, dy, dx}, 3);
         build_store(&b, k->buffer[1], (Index[]){p, oc, spread_channel(w, c, dy, dx)},

@@ -16,6 +16,7 @@ typedef struct PassCx {
     Arena *arena;             /* for what stays in the IR */
     const Row *row;
     bool remarks;             /* the user wants them */
+    bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
     /* Is every element of a weight finite? NULL: the weights are not known. */
     bool (*finite)(void *weights, const char *key);

@@ -188,6 +188,7 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
 #define SKIP_ROW 2048                  /* floats: 8 KiB */
 #define LONGEST_SKIP_ROW 4096
 #define PARALLEL_CYCLES 50000          /* what is worth waking threads for */
+#define FRAME_CYCLES 20000             /* the same in a frame, among whose nests they are awake */
 #define PARALLEL_TASKS 4               /* loops with fewer iterations would leave threads idle */
 
 /* The loop that becomes tasks, by the variable it counts: the outermost one with enough iterations,
@@ -309,9 +310,57 @@ static bool skipping_tile(const Problem *p, const Reductions *r, Tile *t)
            (!over || lane_has_slack(p, nest->var[lane], over, scatter));
 }
 
+/* A nest that keeps its loops may still have one whose iterations are tasks. */
+static void write_tasks(const Problem *p, Str *out, const Tile *t)
+{
+    int64_t extent;
+    int v = parallel_var(p, t, &extent);
+    if (v >= 0)
+        str_printf(out, "%s%s: parallel %s", out->len ? "; " : "", p->nest->label,
+                   p->nest->var[v]->name);
+}
+
+/* The loop of a frame whose iterations become tasks, like those of a nest; NULL: none pays.
+ * `cycles` are those of each nest once. */
+static const Var *frame_tasks(Nest *const *nests, int n, const double *cycles, const Frame *frame)
+{
+    const Var *best = NULL;
+    if (!frame || frame_tasks(nests, n, cycles, frame->outer))
+        return NULL;
+    for (const Stmt *s = frame->loop; s; s = frame_inner(s)) {
+        double all = 0;
+        if ((best && (best->extent >= PARALLEL_TASKS || s->var->extent <= best->extent)) ||
+            s->var->extent == 1 || frame_shares(nests, n, frame, s->var))
+            continue;
+        for (int i = 0; i < n; i++) {
+            double times = frame_within(nests[i]->frame, frame) ? 1 : 0;
+            for (const Stmt *t = s; t; t = frame_inner(t))
+                times *= (double)t->var->extent;
+            for (const Frame *f = nests[i]->frame; times > 0 && f != frame; f = f->outer)
+                for (const Stmt *t = f->loop; t; t = frame_inner(t))
+                    times *= (double)t->var->extent;
+            all += times * cycles[i];
+        }
+        best = all >= FRAME_CYCLES ? s->var : best;
+    }
+    return best;
+}
+
+static void write_frames(Nest *const *nests, int n, const double *cycles, Str *out)
+{
+    for (int i = 0; i < n; i++)
+        for (const Frame *f = nests[i]->frame; f; f = f->outer) {
+            const Var *task = frame_tasks(nests, n, cycles, f);
+            if (task && (i == 0 || !frame_within(nests[i - 1]->frame, f)))
+                str_printf(out, "%s%s: parallel %s", out->len ? "; " : "", nests[i]->label,
+                           task->name);
+        }
+}
+
 const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why)
 {
     Str out = str_new(a);
+    double *cycles = NEW_ARRAY(a, double, n);
     for (int i = 0; i < n; i++) {
         Problem p = problem_of(a, nests[i], row);
         if (!p.simple)
@@ -322,8 +371,11 @@ const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, c
         Tile row_tile;
         if (skipping_tile(&p, &r, &row_tile))
             t = row_tile;
-        if (t.lane < 0 && r.partial < 0 && (r.n == 0 || r.loop[0].half != '/'))
+        cycles[i] = t.cycles;
+        if (t.lane < 0 && r.partial < 0 && (r.n == 0 || r.loop[0].half != '/')) {
+            write_tasks(&p, &out, &t);
             continue;
+        }
         str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
         if (t.scatter)
             str_add(&out, "scatter, ");
@@ -340,5 +392,6 @@ const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, c
                : r.partial >= 0 ? "sums in parts, for accuracy; no loop can be lanes"
                                 : "sums in the order of other rows; no loop can be lanes";
     }
+    write_frames(nests, n, cycles, &out);
     return out.len ? out.data : NULL;
 }

@@ -230,8 +230,8 @@ static int64_t times_written(const Nest *nest, const Stmt *last)
     for (int i = 0; i < nest->n_vars; i++)
         times *= is_spatial(last, nest->var[i]) ? nest->var[i]->extent : 1;
     for (const Frame *f = nest->frame; f; f = f->outer)
-        for (const Stmt *s = f->loop; s; s = s->body.first == s->body.last ? s->body.first : NULL)
-            times *= s->kind == STMT_FOR ? s->var->extent : 1;
+        for (const Stmt *s = f->loop; s; s = frame_inner(s))
+            times *= s->var->extent;
     return times;
 }
 
@@ -256,13 +256,6 @@ static bool map_step(const Nest *nest, const Flat *f, const Expr *read, Index *t
         points *= reach;
     }
     return points == times_written(nest, last);
-}
-
-static bool frame_within(const Frame *inner, const Frame *outer)
-{
-    while (inner && inner != outer)
-        inner = inner->outer;
-    return inner == outer;
 }
 
 /* A pointwise nest that reads the element just computed joins as a step. */
@@ -326,15 +319,24 @@ typedef struct NestReader {
     size_t cap;
 } NestReader;
 
-/* What stands between two nests of a frame, or after its last, sees whole buffers only if they were
- * written in this iteration: a step that joins one of them must write what no other nest uses. */
-static bool used_by_others(const NestReader *r, const Frame *frame, const Buffer *b)
+static bool conflict(const Stmt *s, const Stmt *other)
+{
+    return s->buffer == other->buffer || find_load(other, s->buffer).found ||
+           find_load(s, other->buffer).found;
+}
+
+/* What stands behind a frame sees whole buffers; a step that joins the frame's last nest sees what
+ * the turns so far wrote. So it must touch nothing that the other nests write, nor write what they
+ * read. */
+static bool conflicts(const NestReader *r, const Frame *frame, const Stmt *step)
 {
     for (int i = 0; i < r->n - 1; i++) {
-        const Stmt *s[] = {r->nest[i]->init, r->nest[i]->update};
-        for (int k = 0; k < 2 && frame_within(r->nest[i]->frame, frame); k++)
-            if (s[k] && (s[k]->buffer == b || find_load(s[k], b).found))
-                return true;
+        const Nest *nest = r->nest[i];
+        bool found = conflict(step, nest->init) || (nest->update && conflict(step, nest->update));
+        for (int k = 0; k < nest->n_steps; k++)
+            found = found || conflict(step, nest->step[k]);
+        if (found && frame_within(nest->frame, frame))
+            return true;
     }
     return false;
 }
@@ -352,8 +354,8 @@ static void read_nest(NestReader *r, const Flat *f)
     bool leaves = open && open->frame != f->frame;
     if (open && join_update(open, f))
         return;
-    if (open && !(leaves && used_by_others(r, outermost(open->frame, f->frame),
-                                           f->store->buffer)) && join_step(open, f))
+    if (open && !(leaves && conflicts(r, outermost(open->frame, f->frame), f->store)) &&
+        join_step(open, f))
         return;
     r->nest = arena_grow(r->kernel->arena, r->nest, (size_t)r->n, (size_t)r->n + 1, &r->cap,
                          sizeof(Nest *));
@@ -366,8 +368,9 @@ static bool read_body(NestReader *r, Body body, Frame *frame);
 static bool read_frame(NestReader *r, const Stmt *s, Frame *outer)
 {
     Frame *frame = NEW(r->kernel->arena, Frame);
-    *frame = (Frame){outer, s, NULL};
-    while (s->kind == STMT_FOR && s->loop == LOOP_SERIAL && s->body.first == s->body.last)
+    *frame = (Frame){outer, s, NULL, NULL};
+    while (s->kind == STMT_FOR && s->loop == LOOP_SERIAL && s->body.first &&
+           s->body.first == s->body.last)
         s = s->body.first;
     if (s->kind == STMT_FOR && s->loop == LOOP_SERIAL)
         return read_body(r, s->body, frame);

@@ -495,11 +495,12 @@ static Body *frame_body(Kernel *k, Frame *f)
         return f->body;
     Body *out = frame_body(k, f->outer);
     const Stmt *s = f->loop;
-    for (;; s = s->body.first) {
-        Stmt *loop = stmt_for(k->arena, s->var, s->loop);
+    for (;; s = frame_inner(s)) {
+        bool parallel = s->var == f->parallel;
+        Stmt *loop = stmt_for(k->arena, s->var, parallel ? LOOP_PARALLEL : s->loop);
         body_add(out, loop);
         out = &loop->body;
-        if (s->body.first != s->body.last)
+        if (!frame_inner(s))
             break;
     }
     for (s = s->body.first; s; s = s->next)

@@ -43,6 +43,7 @@ struct Frame {                 /* loops around several nests, which run one afte
                                   iteration; what they hand over may be local to it */
     Frame *outer;
     const Stmt *loop;          /* the outermost; its inner ones are perfect down to the nests */
+    const Var *parallel;       /* of these loops the one whose iterations are tasks, or NULL */
     Body *body;                /* while the kernel is rebuilt: where its nests go */
 };
 
@@ -74,6 +75,14 @@ typedef struct Nest {
                                           the tile; -1: one chain */
     bool skip;                         /* the partial sums leave out what is zero */
 } Nest;
+
+bool frame_within(const Frame *inner, const Frame *outer);       /* or the same */
+const Stmt *frame_inner(const Stmt *loop);    /* the next loop of its frame, or NULL */
+/* The frame's loop of that name, or of the frames around it, which *frame becomes. */
+const Stmt *frame_find_loop(Frame **frame, const char *name);
+/* The buffer that keeps iterations of a frame's loop from running at the same time: some write it
+ * where others read or write. NULL: none does. */
+const Buffer *frame_shares(Nest *const *nests, int n, const Frame *frame, const Var *task);
 
 /* Recognise the nests of a kernel's naive body, in order. Returns how many; -1: reported. */
 int nests_of_kernel(Cx *cx, Kernel *k, Nest ***nests);
@@ -112,6 +121,7 @@ bool verb_scatter(VerbCx *v, Nest *nest);
 bool verb_partial(VerbCx *v, Nest *nest, const char *loop);
 bool verb_skip(VerbCx *v, Nest *nest, const char *loop);
 bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind);
+bool verb_tasks(VerbCx *v, Nest *const *nests, int n, Frame *frame, const char *loop);
 bool verb_border(VerbCx *v, Nest *nest, const char *loop);
 bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, int n);
 

@@ -5,6 +5,7 @@
  *         | "stage" | "partial" loop | "scatter" | "unroll" loop... | "vector" loop
  *         | "parallel" loop | "skip" loop | "border" loop
  *         | "pack" buffer "[" entry { "," entry } "]"
+ *   A loop is the nest's; `parallel` also takes one of the frames around it.
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
 #include "sched/sched.h"
@@ -15,6 +16,8 @@
 typedef struct Reader {
     VerbCx *v;
     Kernel *kernel;
+    Nest **nests;
+    int n_nests;
     const char *at, *start;            /* what is left; where the last word began */
     const char *word;                  /* the last word */
 } Reader;
@@ -122,10 +125,13 @@ static bool read_order(Reader *r, Nest *nest)
 static bool read_marks(Reader *r, Nest *nest, LoopKind kind)
 {
     int n = 0;
-    while (*next_word(r)) {
-        if (!verb_mark(r->v, nest, r->word, kind))
+    for (; *next_word(r); n++) {
+        Frame *frame = nest->frame;
+        bool tasks = kind == LOOP_PARALLEL && nest_find_loop(nest, r->word) < 0 &&
+                     frame_find_loop(&frame, r->word);
+        if (tasks ? !verb_tasks(r->v, r->nests, r->n_nests, frame, r->word)
+                  : !verb_mark(r->v, nest, r->word, kind))
             return false;
-        n++;
     }
     return n > 0 || fail_word(r, "expected a loop");
 }
@@ -250,8 +256,10 @@ static bool check_tile(VerbCx *v, const Nest *nest)
                   MAX_TILE, MAX_DIMS);
 }
 
-static Nest *find_nest(Reader *r, Nest **nests, int n)
+static Nest *find_nest(Reader *r)
 {
+    Nest **nests = r->nests;
+    int n = r->n_nests;
     const char *start = r->at;
     const char *w = next_word(r);
     if (accept(r, ':')) {
@@ -272,11 +280,11 @@ static Nest *find_nest(Reader *r, Nest **nests, int n)
 
 bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
 {
-    Reader r = {v, k, text, text, ""};
+    Reader r = {v, k, nests, n, text, text, ""};
     if (n == 0)
         return true;
     do {
-        Nest *nest = find_nest(&r, nests, n);
+        Nest *nest = find_nest(&r);
         if (!nest)
             return false;
         do {

@@ -228,6 +228,19 @@ bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind)
     return true;
 }
 
+bool verb_tasks(VerbCx *v, Nest *const *nests, int n, Frame *frame, const char *loop)
+{
+    const Stmt *s = frame_find_loop(&frame, loop);
+    const Buffer *shared = frame_shares(nests, n, frame, s->var);
+    if (shared)
+        return refuse(v, "iterations of '%s' share '%s', so they cannot run in parallel", loop,
+                      shared->name);
+    if (frame->parallel && frame->parallel != s->var)
+        return refuse(v, "'%s' of the same frame is parallel already", frame->parallel->name);
+    frame->parallel = s->var;
+    return true;
+}
+
 /* How many iterations on each side some condition is not certain to hold, judged by the
  * condition's other variables at their worst. */
 static void border_width(const Nest *nest, const Var *var, int64_t *lo, int64_t *hi)

@@ -18,9 +18,15 @@
 static const char helpers[] =
     "typedef float n2c_f32x4 __attribute__((vector_size(16)));\n"
     "typedef int32_t n2c_i32x4 __attribute__((vector_size(16)));\n"
+    "typedef uint32_t n2c_u32x4 __attribute__((vector_size(16)));\n"
     "typedef float n2c_f32x4_any __attribute__((vector_size(16), aligned(4), may_alias));\n"
     "N2C_INLINE n2c_f32x4 n2c_load_f32x4(const float *p) { return *(const n2c_f32x4_any *)p; }\n"
     "N2C_INLINE void n2c_store_f32x4(float *p, n2c_f32x4 v) { *(n2c_f32x4_any *)p = v; }\n"
+    "N2C_INLINE n2c_f32x4 n2c_load_bf16x4(const uint16_t *p)\n"
+    "{\n"
+    "    const n2c_u32x4 upper = {p[0], p[1], p[2], p[3]};\n"
+    "    return (n2c_f32x4)(upper << 16);\n"
+    "}\n"
     "N2C_INLINE n2c_f32x4 n2c_bcast_f32x4(float x)\n"
     "{\n"
     "    const n2c_f32x4 v = {x, x, x, x};\n"
@@ -47,6 +53,7 @@ static const char helpers[] =
 static const char *const vector[INS_COUNT] = {
     [INS_LOAD] = "n2c_load_f32x4($0)",
     [INS_STORE] = "n2c_store_f32x4($0, $1)",
+    [INS_LOAD_BF16] = "n2c_load_bf16x4($0)",
     [INS_BCAST] = "n2c_bcast_f32x4($0)",
     [INS_CONST] = "n2c_bcast_f32x4($0)",
     [INS_ADD] = "($0 + $1)",

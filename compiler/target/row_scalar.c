@@ -110,6 +110,7 @@ static const char helpers[] =
 
 static const char *const f32[INS_COUNT] = {
     ARITHMETIC("f32"),
+    [INS_LOAD_BF16] = "n2c_f32_of_bits((uint32_t)$0 << 16)",
     [INS_ABS] = "n2c_abs_f32($0)",
     [INS_SQRT] = "n2c_sqrt_f32($0)",
     [INS_ROUND] = "n2c_round_f32($0)",

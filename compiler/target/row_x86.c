@@ -41,9 +41,9 @@ static const Row x86 = {
 /* ---- vectors -------------------------------------------------------------------------------- */
 
 /* attribute: of functions; P: prefix of intrinsics; bits: of the vector type; BOUND("max"), with
- * "min" likewise: of a and b, but b where it is NaN; lane: statements that return lane number
- * `lane` of v. */
-#define HELPERS(row, attribute, P, bits, BOUND, lane) \
+ * "min" likewise: of a and b, but b where it is NaN; half: a load of half a vector from p; lane:
+ * statements that return lane number `lane` of v. */
+#define HELPERS(row, attribute, P, bits, BOUND, half, lane) \
     "/* The second operand if it is greater or NaN, else the first; min likewise. */\n" \
     INLINE(attribute) "__m" bits " n2c_max_" row "(__m" bits " a, __m" bits " b)\n" \
     "{\n    return " BOUND("max") ";\n}\n" \
@@ -54,6 +54,11 @@ static const Row x86 = {
     "    const __m" bits "i biased = " P "add_epi32(" P "cvtps_epi32(x), " P "set1_epi32(127));\n" \
     "    return " P "castsi" bits "_ps(" P "slli_epi32(biased, 23));\n" \
     "}\n" \
+    INLINE(attribute) "__m" bits " n2c_load_bf16_" row "(const uint16_t *p)\n" \
+    "{\n" \
+    "    const __m" bits "i wide = " P "cvtepu16_epi32(" half ");\n" \
+    "    return " P "castsi" bits "_ps(" P "slli_epi32(wide, 16));\n" \
+    "}\n" \
     INLINE(attribute) "float n2c_lane_" row "(__m" bits " v, int lane)\n" \
     "{\n" lane "}\n"
 
@@ -62,6 +67,7 @@ static const Row x86 = {
 #define VECTORS(row, P, fma, round, SELECT) { \
     [INS_LOAD] = P "loadu_ps($0)", \
     [INS_STORE] = P "storeu_ps($0, $1)", \
+    [INS_LOAD_BF16] = "n2c_load_bf16_" row "($0)", \
     [INS_BCAST] = P "set1_ps($0)", \
     [INS_CONST] = P "set1_ps($0)", \
     [INS_ADD] = P "add_ps($0, $1)", \
@@ -108,6 +114,7 @@ static const Row x86 = {
 
 static const char avx512_helpers[] = HELPERS(
     "avx512", AVX512, "_mm512_", "512", BOUND512,
+    "_mm256_loadu_si256((const __m256i *)(const void *)p)",
     "    return _mm512_cvtss_f32(_mm512_permutexvar_ps(_mm512_set1_epi32(lane), v));\n");
 
 static const char *const avx512_vector[INS_COUNT] = VECTORS(
@@ -135,6 +142,7 @@ const Row row_avx512 = {
 
 static const char avx2_helpers[] = HELPERS(
     "avx2", AVX2, "_mm256_", "256", BOUND256,
+    "_mm_loadu_si128((const __m128i *)(const void *)p)",
     "    return _mm256_cvtss_f32(_mm256_permutevar8x32_ps(v, _mm256_set1_epi32(lane)));\n");
 
 static const char *const avx2_vector[INS_COUNT] = VECTORS(
@@ -160,6 +168,7 @@ const Row row_avx2 = {
 
 static const char sse4_helpers[] = HELPERS(
     "sse4", SSE4, "_mm_", "128", BOUND128,
+    "_mm_loadl_epi64((const __m128i *)(const void *)p)",
     "    float lanes[4];\n    _mm_storeu_ps(lanes, v);\n    return lanes[lane];\n");
 
 static const char *const sse4_vector[INS_COUNT] = VECTORS(

@@ -41,7 +41,8 @@ const char *row_format(const Row *r, Ins ins, Type t)
 const char *row_type(const Row *r, Type t)
 {
     static const char *const scalar[] = {
-        [TYPE_F32] = "float", [TYPE_F64] = "double", [TYPE_I32] = "int32_t"};
+        [TYPE_F32] = "float", [TYPE_F64] = "double", [TYPE_I32] = "int32_t",
+        [TYPE_BF16] = "uint16_t"};
     if (t.lanes > 1)
         return t.scalar == TYPE_F32 && t.lanes == r->lanes ? r->vector_type : NULL;
     return scalar[t.scalar];

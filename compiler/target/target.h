@@ -12,6 +12,7 @@
     I(LOAD)          /* $0 = address            -> vector (unaligned) */ \
     I(STORE)         /* $0 = address, $1 = vector */ \
     I(BCAST_LOAD)    /* $0 = address of a scalar; a row without it uses BCAST */ \
+    I(LOAD_BF16)     /* $0 = address, of one element: itself -> f32, widened */ \
     I(BCAST)         /* $0 = scalar expression */ \
     I(CONST)         /* $0 = C constant, to all lanes */ \
     I(ADD) I(SUB) I(MUL) I(DIV) \

@@ -411,6 +411,12 @@ static void sweep_chains(CaseList *list)
             layer_add(k, GRID_FLATTEN);
             add_linear(k, 10 + i);
 
+            k = case_add(list, "chain to depthwise", 5, 9, 11);
+            add_conv(k, channels[i][0], 1, 1, 0);
+            add_conv(k, channels[i][0], kernel, 1 + i % 2, kernel / 2)->groups = channels[i][0];
+            layer_add(k, GRID_RELU);
+            add_conv(k, channels[i][1], 1, 1, 0);
+
             k = case_add(list, "chain of groups", 2 * channels[i][0], 7, 9);
             add_conv(k, 2 * channels[i][0], kernel, 1, 2)->groups = 2;
             layer_add(k, GRID_ADD);

@@ -163,6 +163,38 @@ status 0 "" weights init "$folder/sub.yaml" --seed 1 -o "$folder/sub.safetensors
 status 0 "" verify "$folder/sub.yaml" -w "$folder/sub.safetensors" --isa=scalar; prints "^0 of"
 status 0 "" bench $model -w "$w" --isa=scalar --runs=2 --json
 json min_ms median_ms p90_ms threads batch arena_bytes layers
+# a baseline: a tenth of a microsecond before is a regression, an hour is not
+for ms in 0.0001 3600000; do
+    sed "s/\"min_ms\": [0-9.]*/\"min_ms\": $ms/" "$folder/out" >"$folder/baseline$ms.json"
+done
+bench_small="bench $model -w $w --isa=scalar --runs=2"
+status 4 "^regression: " $bench_small --baseline="$folder/baseline0.0001.json" --max-regress=3%
+prints "^min [0-9.]* ms"
+status 0 "no regression: -" $bench_small --baseline="$folder/baseline3600000.json"
+status 1 "is no baseline of" $bench_small --baseline=$model
+sed 's/"network": "/&another_/' "$folder/baseline3600000.json" >"$folder/another.json"
+status 1 "net2c bench --json prints one" $bench_small --baseline="$folder/another.json"
+status 1 "cannot open" $bench_small --baseline="$folder/nowhere.json"
+status 2 "needs a percentage" $bench_small --baseline="$folder/another.json" --max-regress=much
+# ablation: what shares memory with the pass takes more without it; no pass finds dropout there
+tiny=examples/tiny.yaml
+status 2 "neither" $bench_small --ablate --layers
+status 0 "" weights init $tiny --seed 1 -o "$folder/tiny.safetensors"
+ablate="bench $tiny -w $folder/tiny.safetensors --isa=scalar --runs=3 --ablate"
+status 0 "" $ablate --disable-pass=use-winograd,tile,loop-cse,hoist
+prints "^without .*arena bytes"; prints "^fold-dropout  *same code$"
+arena() { awk -v pass="$1" '$1 == pass { print $(NF - 1) }' "$folder/out"; }
+holds [ "$(arena reuse-buffers)" -gt "$(arena -)" ]
+holds grep -q "^fuse-layers .* [+-][0-9.]* ([+-][0-9.]* to [+-][0-9.]*) " "$folder/out"
+status 0 "" $ablate --json --disable-pass=use-winograd,tile,loop-cse,hoist
+json network rounds threads batch variants
+holds python3 -c '
+import json, sys
+v = {x["without"]: x for x in json.load(open(sys.argv[1]))["variants"]}
+assert "tile" not in v and v["fold-dropout"]["same_code"]
+assert v[""]["arena_bytes"] < v["reuse-buffers"]["arena_bytes"]
+assert v["fuse-layers"]["low_ms"] <= v["fuse-layers"]["difference_ms"] <= v["fuse-layers"]["high_ms"]
+' "$folder/out"
 status 0 "" info $model --json; json name layers parameters macs
 status 0 "" opt --print-pipeline; prints "^reuse-buffers "
 status 0 "" opt $model --verify-text --emit=graph

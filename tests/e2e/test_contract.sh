@@ -30,8 +30,25 @@ hold() {      # title, program and arguments
 }
 
 compile() {   # network, isa
-    $net2c compile -q models/$1.yaml -w models/$1.safetensors --isa=$2 -o "$folder/$2/$1_gen"
+    local files=models
+    [ -f models/$1.yaml ] || files=$folder
+    $net2c compile -q $files/$1.yaml -w $files/$1.safetensors --isa=$2 -o "$folder/$2/$1_gen"
 }
+
+# Convolutions by Winograd, of stride 1 and 2, in groups and bands: parallel loops within others.
+cat >"$folder/winograd.yaml" <<'END'
+net2c: 1
+name: winograd
+inputs: {image: {shape: [N, 16, 45, 45]}}
+weights: {bind: "$path.$param"}
+network:
+  - conv: {name: wide, out: 64, kernel: 5, stride: 2, pad: 2, algo: winograd 4 rows 3}
+  - relu: {}
+  - conv: {name: groups, out: 64, kernel: 3, pad: 1, groups: 2, algo: winograd 4}
+  - relu: {}
+  - conv: {name: last, out: 32, kernel: 3, pad: [1, 0, 2, 1], bias: false, algo: winograd 3}
+END
+$net2c weights init -q "$folder/winograd.yaml" -o "$folder/winograd.safetensors"
 
 for isa in avx512,avx2,portable sse4,scalar; do
     compile lenet5 $isa
@@ -42,7 +59,7 @@ for isa in avx512,avx2,portable sse4,scalar; do
 done
 # One order of sums: rows with FMA agree bit by bit, whichever came first, and so do those without.
 for isa in avx512,avx2 avx2,avx512 sse4,portable,scalar scalar,sse4,portable; do
-    for network in lenet5 alexnet_small; do
+    for network in lenet5 alexnet_small winograd; do
         compile $network $isa
         build $network $isa gcc "$folder/contract"
         hold "$network $isa, same bits" "$folder/contract" "$folder/$isa/${network}_gen.n2w" --same
@@ -77,7 +94,12 @@ two "two networks, gnu++98" g++ -std=gnu++98 -x c++
 two "two networks, C++17" clang++ -std=c++17 -x c++
 two "two networks, TSan" gcc -fsanitize=thread -g -x c
 compile alexnet_small sse4
-for program in lenet5:sse4,portable,scalar alexnet_small:sse4; do
+compile winograd avx512,scalar
+grep -q 'args.at\[0\] = ' "$folder/avx512,scalar/winograd_gen.c" || {
+    echo "winograd: no task within a loop"
+    failed=1
+}
+for program in lenet5:sse4,portable,scalar alexnet_small:sse4 winograd:avx512,scalar; do
     network=${program%:*} isa=${program#*:}
     build $network $isa gcc "$folder/contract" -fsanitize=thread -g
     hold "$network $isa TSan" "$folder/contract" "$folder/$isa/${network}_gen.n2w" --threads

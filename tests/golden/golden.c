@@ -56,7 +56,8 @@ static bool is_finite(void *weights, const char *key)
 
 static bool run_passes(const Golden *g, Subject *s)
 {
-    PassCx pc = {.cx = g->cx, .arena = g->cx->perm, .row = g->row, .finite = is_finite};
+    PassCx pc = {.cx = g->cx, .arena = g->cx->perm, .row = g->row, .narrow = true,
+                 .finite = is_finite};
     bool ok = true;
     for (const char *p = g->passes; ok && *p;) {
         size_t n = strcspn(p, ",");

@@ -82,6 +82,14 @@ static void *memory_of(const Golden *g, const Buffer *b)
     return memset(arena_alloc(g->cx->perm, bytes), 0xff, bytes);
 }
 
+/* Of small integers: exact. */
+static uint16_t upper_half(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
 static void *buffer_filled(const Golden *g, const char *name, const Buffer *b)
 {
     void *data = memory_of(g, b);
@@ -95,6 +103,7 @@ static void *buffer_filled(const Golden *g, const char *name, const Buffer *b)
         case TYPE_F32: ((float *)data)[place] = (float)value; break;
         case TYPE_F64: ((double *)data)[place] = value; break;
         case TYPE_I32: ((int32_t *)data)[place] = (int32_t)value; break;
+        case TYPE_BF16: ((uint16_t *)data)[place] = upper_half((float)value); break;
         }
     }
     return data;
@@ -225,6 +234,7 @@ static double value_at(const Result *r, int64_t i)
     case TYPE_F32: return (double)((const float *)r->data)[i];
     case TYPE_F64: return ((const double *)r->data)[i];
     case TYPE_I32: return (double)((const int32_t *)r->data)[i];
+    case TYPE_BF16: break;                             /* weights only, no results */
     }
     return 0;
 }

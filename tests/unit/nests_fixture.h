@@ -19,6 +19,7 @@ typedef struct Run {
     Kernel *kernel;
     float *in[3], *param[MAX_PARAMS], *out;
     ScalarType type;
+    const char *algo;          /* of a convolution; NULL: as defined */
 } Run;
 
 static inline int64_t shape_elements(const Shape *s)
@@ -96,7 +97,10 @@ static inline void run_kernel(Run *r)
     }
     nx.out = buffer_make(r, "y", BUF_OUT, &n->out->shape);
     data[at++] = r->out = NEW_ARRAY(r->cx->perm, float, shape_elements(&n->out->shape));
-    n->op->nest(&nx);
+    if (r->algo)
+        assert_true(n->op->nest_by(&nx, r->algo));
+    else
+        n->op->nest(&nx);
     for (; at < r->kernel->n_buffers; at++) {
         int64_t count = buffer_elements(r->kernel->buffer[at]);
         float *scratch = NEW_ARRAY(r->cx->perm, float, count);

@@ -48,7 +48,7 @@ static CcModule *kernel_compile(Cx *cx, const Kernel *k, const Row *row)
         return NULL;
     }
     str_printf(&c, "void call(float *const *p);\nvoid call(float *const *p)\n{\n    %s_%s(%s",
-               k->name, row->name, emit_is_parallel(k) ? "NULL, " : "");
+               k->name, row->name, emit_tasks_of(cx->perm, k) ? "NULL, " : "");
     for (int i = 0; i < k->n_buffers; i++)
         str_printf(&c, "%sp[%d]", i ? ", " : "", i);
     str_add(&c, ");\n}\n");

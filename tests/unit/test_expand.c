@@ -75,6 +75,10 @@ static const char *const good[][2] = {
      "conv e.1.c<x e.1.c [N, 2, 8, 8]; relu e.1.relu<e.1.c e.1 [N, 2, 8, 8]; "
      "conv n.c<e.1.relu n.c [N, 2, 8, 8]; relu n<n.c n [N, 2, 8, 8]; "
      "conv c<n c [N, 2, 8, 8]; relu relu1<c relu1 [N, 2, 8, 8]"},
+    /* the name of a call is its path only where no block around it has one */
+    {HEAD "blocks:\n  c: {layers: [{conv: {path: w, out: 2, kernel: 1}}]}\n"
+          "  b: {layers: [{c: {name: n}}]}\nnetwork: [{b: {path: p}}, b]\n",
+     "conv n<x p.w [N, 2, 8, 8]; conv b.n<n n.w [N, 2, 8, 8]"},
     /* names inside are local: the second a makes way, and z refers to the second one */
     {HEAD "blocks: {b: {layers: [{relu: {name: a}}, {relu: {name: z}}, {add: {from: [a, z]}}]}}\n"
           "network: [b, {b: {path: q}}]\n",

@@ -329,6 +329,51 @@ static void step_seen(void *user, int step, void *const *arg)
         seen->after_first = ((const float *)arg[2])[3];
 }
 
+/* Loops whose turns are computed at once: the same bits as one by one, to which a second store in
+ * the loop leads. */
+#define ROW_LENGTH 150                   /* more than once the turns that go together */
+
+static const char *const row_sums[] = {
+    "y[i] = fma(x[i], z[2*i + 1], x[149 - i] * 0x1.8p+0)",
+    "y[i] = max(x[i] / z[i], sqrt(z[i]) - x[3])",
+    "y[i] = f32(fma(f64(x[i]), f64(z[i]), exp(f64(z[i]))))",
+    "y[i] = select(x[i] < z[i], neg(x[i]), pow_neg_quarters(z[i], 3))",
+    "y[149 - i] = x[i] + y[149 - i]",
+    "y[i + 1] = y[i] + x[i]",            /* each turn reads what the one before wrote */
+    "y[0] = y[0] + x[i]",
+    "y[i] = x[i] + t",
+};
+
+static void row_run(Cx *cx, const char *sum, const char *second, float *x, float *y)
+{
+    static float z[2 * ROW_LENGTH];
+    const char *text = arena_printf(cx->perm,
+        "kernel rows(in x: f32[150], in z: f32[300], out y: f32[151], scratch s: f32[1]) {\n"
+        "    for j < 1 {\n        let t: f32 = x[7] * 0x1p-3;\n        for i < 150 {\n"
+        "            %s;\n%s        }\n    }\n}\n", sum, second);
+    float scratch;
+
+    for (int i = 0; i < 2 * ROW_LENGTH; i++)
+        z[i] = 1.0f + (float)(i * 37 % 101) / 7;
+    for (int i = 0; i < ROW_LENGTH; i++)
+        x[i] = i == 60 ? NAN : (float)(i * 53 % 97 - 40) / 3;
+    if (!kernel_interpret(cx, kernel_read(cx, text), (void *[]){x, z, y, &scratch}))
+        fail_msg("%s", sum);
+}
+
+static void test_rows(void **state)
+{
+    for (size_t k = 0; k < sizeof row_sums / sizeof *row_sums; k++)
+        for (int apart = 0; apart < 3; apart++) {      /* y is x, or one element behind it */
+            float one[2][3 * ROW_LENGTH] = {{0}};
+            for (int way = 0; way < 2; way++)
+                row_run(*state, row_sums[k], way ? "            s[0] = 0x0p+0;\n" : "", one[way],
+                        one[way] + (apart == 2 ? ROW_LENGTH : apart));
+            if (memcmp(one[0], one[1], sizeof *one) != 0)
+                fail_msg("%s, %d apart", row_sums[k], apart);
+        }
+}
+
 static void test_module(void **state)
 {
     Cx *cx = *state;
@@ -363,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_local_starts_as_nan, context_open, context_close),
         cmocka_unit_test_setup_teardown(test_access_out_of_bounds_is_reported, context_open,
                                         context_close),
+        cmocka_unit_test_setup_teardown(test_rows, context_open, context_close),
         cmocka_unit_test_setup_teardown(test_module, context_open, context_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

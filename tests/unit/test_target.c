@@ -126,6 +126,9 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
             str_printf(&s, "p%d[i]", k);
         arg[k] = memory ? address : s.data;
     }
+    if (in->ins == INS_LOAD_BF16)
+        arg[0] = in->lanes > 1 ? "(const uint16_t *)(const void *)p0 + i"
+                               : "((const uint16_t *)(const void *)p0)[i]";
     if (in->ins == INS_EXTRACT) {
         for (int lane = 0; lane < in->lanes; lane++) {
             arg[1] = arena_printf(cx->temp, "%d", lane);
@@ -152,6 +155,15 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
     str_add(c, ";\n    }\n}\n");
 }
 
+/* The floats' bits, seen as elements of bf16. */
+static float widened(const float *data, int i)
+{
+    uint32_t bits = (uint32_t)((const uint16_t *)(const void *)data)[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void check_f32(const Row *row, const Instr *in, void *function)
 {
     static float v[4][CASES], out[CASES];
@@ -167,7 +179,7 @@ static void check_f32(const Row *row, const Instr *in, void *function)
         bool first = in->ins == INS_BCAST || in->ins == INS_CONST || in->ins == INS_BCAST_LOAD;
         int from = first ? i / in->lanes * in->lanes : i;
         float arg[4] = {v[0][from], v[1][from], v[2][from], v[3][from]};
-        float want = meaning_f32(in->ins, arg, fused);
+        float want = in->ins == INS_LOAD_BF16 ? widened(v[0], i) : meaning_f32(in->ins, arg, fused);
         if (!same_f32(want, out[i]))
             fail_msg("%s %s x%d (%a, %a, %a, %a): %a instead of %a", row->name,
                      ins_name(in->ins), in->lanes, (double)arg[0], (double)arg[1],

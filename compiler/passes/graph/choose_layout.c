@@ -47,11 +47,12 @@ static const Node *group_conv(const Choice *c, const Node *n)
     return is_conv(n) ? n : n->group ? map_get(c->convs, n->group) : NULL;
 }
 
-/* A convolution's share of channels must not split a block between two of its groups. */
+/* A convolution's share of channels must not split a block between two of its groups, unless each
+ * channel is a group. */
 static bool conv_allows_blocks(const Choice *c, const Node *conv, int64_t channels)
 {
     int64_t groups = node_int(conv, "groups");
-    return groups == 1 || channels / groups % c->lanes == 0;
+    return groups == 1 || conv_is_depthwise(conv) || channels / groups % c->lanes == 0;
 }
 
 static const char *layout_label(const Choice *c, bool blocked, const int64_t pad[4])
