@@ -259,8 +259,8 @@ static Op *ops_make(Interp *in, Body b, const Op *outer)
 
     for (const Stmt *s = b.first; s != NULL; s = s->next) {
         Op *op = op_make(in, s, outer);
-        bool loop = s->kind == STMT_FOR;
-        op->body = ops_make(in, s->body, loop ? op : outer);
+        bool loop = s->kind == STMT_FOR && s->expr == NULL;    /* of known length */
+        op->body = ops_make(in, s->body, s->kind == STMT_FOR ? op : outer);
         op->row = loop && is_row(op);
         for (*end = loop && s->var->extent == 1 ? op->body : op; *end != NULL; )
             end = &(*end)->next;
@@ -488,7 +488,7 @@ static void run_for(Interp *in, Op *op)
     double upto = op->expr != NULL ? node_eval(in, op->expr, 0) : (double)extent;
 
     extent = upto < (double)extent ? (int64_t)upto : extent;
-    if (op->row && op->expr == NULL) {
+    if (op->row) {
         run_row(op);
         return;
     }

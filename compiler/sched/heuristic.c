@@ -270,7 +270,7 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
         str_printf(out, ", parallel %s", parallel);
 }
 
-/* How many outputs lie in a row of weights, as a multiple of every vector width: memory is fast from
+/* How many outputs lie in a row of weights, a multiple of every vector width: memory is fast from
  * 4 KiB on, and the row's sums stay in the first-level cache. 0: no such number. */
 static int64_t skip_row(int64_t outputs)
 {
