@@ -259,8 +259,8 @@ static Op *ops_make(Interp *in, Body b, const Op *outer)
 
     for (const Stmt *s = b.first; s != NULL; s = s->next) {
         Op *op = op_make(in, s, outer);
-        bool loop = s->kind == STMT_FOR;
-        op->body = ops_make(in, s->body, loop ? op : outer);
+        bool loop = s->kind == STMT_FOR && s->expr == NULL;    /* of known length */
+        op->body = ops_make(in, s->body, s->kind == STMT_FOR ? op : outer);
         op->row = loop && is_row(op);
         for (*end = loop && s->var->extent == 1 ? op->body : op; *end != NULL; )
             end = &(*end)->next;
@@ -487,11 +487,11 @@ static void run_for(Interp *in, Op *op)
     int64_t extent = op->stmt->var->extent;
     double upto = op->expr != NULL ? node_eval(in, op->expr, 0) : (double)extent;
 
-    if (op->row && op->expr == NULL) {
+    extent = upto < (double)extent ? (int64_t)upto : extent;
+    if (op->row) {
         run_row(op);
         return;
     }
-    extent = upto < (double)extent ? (int64_t)upto : extent;
     for (op->turn = 0; op->turn < extent && !in->failed; op->turn++) {
         run_ops(in, op->body);
         for (const Update *u = op->updates; u != NULL; u = u->next)

@@ -270,6 +270,46 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
         str_printf(out, ", parallel %s", parallel);
 }
 
+/* How many outputs lie in a row of weights, a multiple of every vector width: memory is fast from
+ * 4 KiB on, and the row's sums stay in the first-level cache. 0: no such number. */
+static int64_t skip_row(int64_t outputs)
+{
+    int64_t all = (outputs + 15) / 16 * 16;
+    for (int64_t n = SKIP_ROW; n < outputs && n <= LONGEST_SKIP_ROW; n += 16)
+        if (outputs % n == 0)
+            return n;
+    return all >= 512 && all <= LONGEST_SKIP_ROW ? all : 0;
+}
+
+/* The tile for a kernel that skips zeros: all outputs of a row, whose sums are in memory. */
+static bool skipping_tile(const Problem *p, const Reductions *r, Tile *t)
+{
+    const Nest *nest = p->nest;
+    int64_t lanes = p->row->lanes;
+    int lane = -1;
+    for (int v = 0; v < nest->n_vars; v++) {
+        if (is_reduction(nest, v) || nest->var[v]->extent == 1)
+            continue;
+        if (lane >= 0)
+            return false;
+        lane = v;
+    }
+    if (!nest->kernel->algo || !str_eq(nest->kernel->algo, "skip-zeros") || lane < 0 ||
+        lanes == 1 || nest_skipped(nest) < 0 || r->n != 2 || !r->split || r->partial != 1 ||
+        r->loop[1].extent % LIST_GROUP)
+        return false;
+    int64_t outputs = nest->var[lane]->extent, row = skip_row(outputs);
+    int64_t over = (lanes - outputs % lanes) % lanes;
+    bool scatter = !can_be_lane(p, lane, false) ||
+                   (over && !lane_has_slack(p, nest->var[lane], over, false));
+    *t = (Tile){.lane = lane, .point = -1, .points = 1, .pad = over > 0, .scatter = scatter,
+                .row = row};
+    t->block = ((row < outputs ? row : outputs) + lanes - 1) / lanes;
+    t->cycles = p->weight_bytes / p->row->memory_bytes_per_cycle;
+    return row > 0 && can_be_lane(p, lane, scatter) &&
+           (!over || lane_has_slack(p, nest->var[lane], over, scatter));
+}
+
 /* A nest that keeps its loops may still have one whose iterations are tasks. */
 static void write_tasks(const Problem *p, Str *out, const Tile *t)
 {
@@ -315,46 +355,6 @@ static void write_frames(Nest *const *nests, int n, const double *cycles, Str *o
                 str_printf(out, "%s%s: parallel %s", out->len ? "; " : "", nests[i]->label,
                            task->name);
         }
-}
-
-/* How many outputs lie in a row of weights, as a multiple of every vector width: memory is fast
- * from 4 KiB on, and the row's sums stay in the first-level cache. 0: no such number. */
-static int64_t skip_row(int64_t outputs)
-{
-    int64_t all = (outputs + 15) / 16 * 16;
-    for (int64_t n = SKIP_ROW; n < outputs && n <= LONGEST_SKIP_ROW; n += 16)
-        if (outputs % n == 0)
-            return n;
-    return all >= 512 && all <= LONGEST_SKIP_ROW ? all : 0;
-}
-
-/* The tile for a kernel that skips zeros: all outputs of a row, whose sums are in memory. */
-static bool skipping_tile(const Problem *p, const Reductions *r, Tile *t)
-{
-    const Nest *nest = p->nest;
-    int64_t lanes = p->row->lanes;
-    int lane = -1;
-    for (int v = 0; v < nest->n_vars; v++) {
-        if (is_reduction(nest, v) || nest->var[v]->extent == 1)
-            continue;
-        if (lane >= 0)
-            return false;
-        lane = v;
-    }
-    if (!nest->kernel->algo || !str_eq(nest->kernel->algo, "skip-zeros") || lane < 0 ||
-        lanes == 1 || nest_skipped(nest) < 0 || r->n != 2 || !r->split || r->partial != 1 ||
-        r->loop[1].extent % LIST_GROUP)
-        return false;
-    int64_t outputs = nest->var[lane]->extent, row = skip_row(outputs);
-    int64_t over = (lanes - outputs % lanes) % lanes;
-    bool scatter = !can_be_lane(p, lane, false) ||
-                   (over && !lane_has_slack(p, nest->var[lane], over, false));
-    *t = (Tile){.lane = lane, .point = -1, .points = 1, .pad = over > 0, .scatter = scatter,
-                .row = row};
-    t->block = ((row < outputs ? row : outputs) + lanes - 1) / lanes;
-    t->cycles = p->weight_bytes / p->row->memory_bytes_per_cycle;
-    return row > 0 && can_be_lane(p, lane, scatter) &&
-           (!over || lane_has_slack(p, nest->var[lane], over, scatter));
 }
 
 const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why)
