@@ -387,6 +387,7 @@ bool pipeline_run(Pipeline *p)
 
 #define PIECE ((size_t)16 << 20)       /* bytes of weights in memory at a time */
 
+/* Also once it is stored as bf16, of which the largest has the upper half 0x7f7f. */
 static bool weight_is_finite(void *weights, const char *key)
 {
     const WeightTensor *t = weights_find(weights, key);
@@ -396,7 +397,7 @@ static bool weight_is_finite(void *weights, const char *key)
         const unsigned char *f = t->data.data + at;          /* little-endian */
         unsigned infinite = 0;
         for (size_t i = 0; i < size; i += 4)
-            infinite |= ((f[i + 3] & 0x7fu) << 1 | f[i + 2] >> 7) == 0xffu;
+            infinite |= ((f[i + 3] & 0x7fu) << 8 | f[i + 2]) >= 0x7f7fu;
         finite = !infinite;
         file_forget(t->data, at, size);
     }

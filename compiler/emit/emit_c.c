@@ -208,7 +208,7 @@ static void emit_pick(EmitC *e, const Stmt *s)
 
 static void emit_prefetch(EmitC *e, const Stmt *s)
 {
-    const Type t = {s->buffer->type, 1};
+    const Type t = {scalar_loaded(s->buffer->type), 1};
     const char *element = emit_element(e, s->buffer, s->index, s->n_index);
     const char *address = arena_printf(e->a, "&%s", element);
     emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_PREFETCH, t, 1, &address)));

@@ -453,7 +453,8 @@ static void verify_stmt(Verify *v, const Stmt *s)
     case STMT_LIST: verify_list(v, s); break;
     case STMT_PICK: verify_pick(v, s); break;
     case STMT_PREFETCH:
-        verify_access(v, s->buffer, s->index, s->n_index, (Type){s->buffer->type, 1});
+        verify_access(v, s->buffer, s->index, s->n_index,
+                      (Type){scalar_loaded(s->buffer->type), 1});
         break;
     case STMT_NOTE: break;
     }
