@@ -63,7 +63,7 @@ build_and_test() {
     array) holds "$* array" cc_ $warnings $language -c net_gen_weights.c -o weights.o
            linked=weights.o ;;
     esac
-    holds "$* code" cc_ $language -c net_gen.c -o code.o
+    holds "$* code" cc_ -Wall -Wextra -Werror $language -c net_gen.c -o code.o
     holds "$* test" cc_ $warnings $language -c net_gen_test.c -o test.o
     holds "$* link" "$compiler" test.o code.o $linked -lm -pthread -o test
     holds "$* self-test" ./test
