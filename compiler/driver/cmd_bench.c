@@ -183,7 +183,7 @@ static bool find_minimum(Json *j, const char *network, double *out)
     return false;
 }
 
-static bool read_baseline(Bench *b, const Options *o)
+static bool read_baseline(Bench *b, const Options *o, const char *network)
 {
     const char *path = option_text(o, OPT_BASELINE, NULL);
     const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
@@ -202,10 +202,9 @@ static bool read_baseline(Bench *b, const Options *o)
         return false;
     const char *text = arena_strndup(b->cx->perm, (const char *)file.data, file.size);
     Json j = json_start(b->cx->perm, text, file.size);
-    if (find_minimum(&j, b->module->name, &b->baseline))
+    if (find_minimum(&j, network, &b->baseline))
         return true;
-    diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of '%s'", path,
-               b->module->name);
+    diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of '%s'", path, network);
     diag_help(b->cx->diags, "net2c bench --json prints one");
     return false;
 }
@@ -235,7 +234,8 @@ int cmd_bench(Cx *cx, const Options *o)
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
     b.batch = p.sized[0]->batch;
-    b.io = read_baseline(&b, o) ? tensors_make(cx, o, p.graph, &b.batch) : NULL;
+    if (read_baseline(&b, o, p.graph->name))
+        b.io = tensors_make(cx, o, p.graph, &b.batch);
     b.module = pipeline_sized(&p, b.batch);
     b.session = b.io ? session_open(&p, w, o) : NULL;
     weights_close(w);

@@ -13,9 +13,10 @@
  * The model's samples (`check:`) are run too, unless --no-samples: they belong to certain weights.
  *
  * contract: both errors of a layer, and relative L2 of outputs, are at most --tolerance (1e-6,
- * 5e-6 where Winograd's convolution is used), and the samples are right, or the exit status is 3.
- * A NaN is equal to a NaN only. The item verified is the first one, by itself; with --batch, the
- * items of a call with more of them must get the bits that each of them gets by itself.
+ * 5e-6 where Winograd's convolution is used, 4e-3 where weights are bf16), and the samples are
+ * right, or the exit status is 3. A NaN is equal to a NaN only. The item verified is the first one,
+ * by itself; with --batch, the items of a call with more of them must get the bits that each of
+ * them gets by itself.
  */
 #include "driver/driver.h"
 
