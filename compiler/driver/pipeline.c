@@ -6,6 +6,8 @@
  * runs them. Kernel passes go pass by pass over all kernels, so that what lies between two passes
  * is a whole network that can be printed and executed.
  *
+ * Passes from outside (--pass-cmd) run among the graph passes.
+ *
  * contract: after each pass the runner verifies the IR; false means that something was reported.
  */
 #include "driver/driver.h"

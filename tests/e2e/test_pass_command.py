@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""--pass-cmd: a program as a graph pass. What it prints is compiled, also into the same bytes again;
-a wrong pass is found; and whatever a program does instead of its work, there is a message with its
+"""--pass-cmd: a program as a graph pass. What it prints is compiled, into the same bytes each time; a
+wrong pass is found; and whatever a program does instead of its work, there is a message with its
 code and status, no output file, and no process.
 
 Environment: NET2C, NET2C_TEST_DIR.
@@ -147,7 +147,7 @@ def check_wrong():
     for what, command, code in (
             ("another name", script("name.sh", "sed 's/^name: net$/name: ten/'"), "E0134"),
             ("another output", script("output.sh", "sed 's/^outputs:.*/outputs: [b]/'"), "E0134"),
-            ("another input", script("input.sh", "sed 's/ x: {shape: .*/ x: {shape: [N, 3, 13, 13]}/;"
+            ("another input", script("input.sh", "sed 's/ x: {shape.*/ x: {shape: [N, 3, 13, 13]}/;"
                                      "s/, expect: [^]]*]//'"), "E0134"),
             ("other weights", script("key.sh", "sed 's/path: conv2/path: conv3/'"), "E0204"),
             ("their shape", script("shape.sh", "sed '/conv1,/s/out: 4/out: 5/;"
