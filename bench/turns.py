@@ -4,10 +4,19 @@ A program prints lines, then "ready"; after that it answers each line on its sta
 one line of figures (see yardstick.h). Interleaving cancels the drift of the clock; SIGSTOP keeps
 idle thread pools from spinning beside the one that is measured.
 """
+import ctypes
 import os
 import signal
 import statistics
 import subprocess
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """A stopped program would outlive a driver that fails."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Program:
@@ -15,7 +24,8 @@ class Program:
         self.name = name
         self.preamble = []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, env={**os.environ, **(env or {})})
+                                        text=True, env={**os.environ, **(env or {})},
+                                        preexec_fn=die_with_parent)
         for line in self.process.stdout:
             if line.strip() == "ready":
                 break

@@ -787,9 +787,9 @@ void logits_avx512(const float *restrict x, const float *restrict w, const float
     }
 }
 
-/* The items item .. item + LENET5_MAX_BATCH - 1 of the batch. */
-static n2c_status lenet5_items_avx512(const lenet5_model *m, const lenet5_io *io, size_t item,
-    float *arena, const n2c_exec *exec)
+/* 1 of the items, from number item on. */
+static n2c_status lenet5_items_avx512(const lenet5_model *m, const lenet5_io *io,
+    size_t item, float *arena, const n2c_exec *exec)
 {
     const float *const weights = (const float *)m->weights + 1024;
     (void)weights;
@@ -843,6 +843,16 @@ static n2c_status lenet5_items_avx512(const lenet5_model *m, const lenet5_io *io
     if (n2c_step(exec, 8u, N2C_STEP_END, io->logits + item * LENET5_LOGITS_COUNT, 40u))
         return N2C_CANCELLED;
     return N2C_OK;
+}
+
+static n2c_status lenet5_batch_avx512(const lenet5_model *m, const lenet5_io *io,
+    size_t batch, float *arena, const n2c_exec *exec)
+{
+    n2c_status status = N2C_OK;
+    size_t item = 0;
+    for (; status == N2C_OK && batch - item >= 1u; item += 1u)
+        status = lenet5_items_avx512(m, io, item, arena, exec);
+    return status;
 }
 #endif
 
@@ -1320,9 +1330,9 @@ void logits_avx2(const float *restrict x, const float *restrict w, const float *
     }
 }
 
-/* The items item .. item + LENET5_MAX_BATCH - 1 of the batch. */
-static n2c_status lenet5_items_avx2(const lenet5_model *m, const lenet5_io *io, size_t item,
-    float *arena, const n2c_exec *exec)
+/* 1 of the items, from number item on. */
+static n2c_status lenet5_items_avx2(const lenet5_model *m, const lenet5_io *io,
+    size_t item, float *arena, const n2c_exec *exec)
 {
     const float *const weights = (const float *)m->weights + 1024;
     (void)weights;
@@ -1376,6 +1386,16 @@ static n2c_status lenet5_items_avx2(const lenet5_model *m, const lenet5_io *io, 
     if (n2c_step(exec, 8u, N2C_STEP_END, io->logits + item * LENET5_LOGITS_COUNT, 40u))
         return N2C_CANCELLED;
     return N2C_OK;
+}
+
+static n2c_status lenet5_batch_avx2(const lenet5_model *m, const lenet5_io *io,
+    size_t batch, float *arena, const n2c_exec *exec)
+{
+    n2c_status status = N2C_OK;
+    size_t item = 0;
+    for (; status == N2C_OK && batch - item >= 1u; item += 1u)
+        status = lenet5_items_avx2(m, io, item, arena, exec);
+    return status;
 }
 #endif
 
@@ -1917,9 +1937,9 @@ static void logits_portable(const float *restrict x, const float *restrict w, co
     }
 }
 
-/* The items item .. item + LENET5_MAX_BATCH - 1 of the batch. */
-static n2c_status lenet5_items_portable(const lenet5_model *m, const lenet5_io *io, size_t item,
-    float *arena, const n2c_exec *exec)
+/* 1 of the items, from number item on. */
+static n2c_status lenet5_items_portable(const lenet5_model *m, const lenet5_io *io,
+    size_t item, float *arena, const n2c_exec *exec)
 {
     const float *const weights = (const float *)m->weights + 1024;
     (void)weights;
@@ -1974,14 +1994,22 @@ static n2c_status lenet5_items_portable(const lenet5_model *m, const lenet5_io *
         return N2C_CANCELLED;
     return N2C_OK;
 }
+
+static n2c_status lenet5_batch_portable(const lenet5_model *m, const lenet5_io *io,
+    size_t batch, float *arena, const n2c_exec *exec)
+{
+    n2c_status status = N2C_OK;
+    size_t item = 0;
+    for (; status == N2C_OK && batch - item >= 1u; item += 1u)
+        status = lenet5_items_portable(m, io, item, arena, exec);
+    return status;
+}
 #endif
 
 n2c_status lenet5_run(const lenet5_model *m, const lenet5_io *io, size_t batch, void *arena,
     const n2c_exec *exec)
 {
-    n2c_status status = N2C_OK;
-    size_t item;
-    if (!m || !m->weights || !io || batch < LENET5_MAX_BATCH)
+    if (!m || !m->weights || !io || batch == 0)
         return N2C_BAD_ARGUMENT;
     if (!io->image || (uintptr_t)io->image % sizeof *io->image != 0)
         return N2C_BAD_ARGUMENT;
@@ -1991,29 +2019,18 @@ n2c_status lenet5_run(const lenet5_model *m, const lenet5_io *io, size_t batch, 
         return N2C_BAD_ARGUMENT;
     if (!arena)
         return N2C_BAD_ARGUMENT;
-    for (item = 0; item < batch && status == N2C_OK; item += LENET5_MAX_BATCH) {
-        const size_t rest = batch - item;
-        const size_t first = rest < LENET5_MAX_BATCH ? batch - LENET5_MAX_BATCH : item;
-        switch (m->isa) {
+    switch (m->isa) {
 #if defined(N2C_X86_64)
-        case LENET5_ISA_AVX512:
-            status = lenet5_items_avx512(m, io, first, (float *)arena, exec);
-            break;
+    case LENET5_ISA_AVX512: return lenet5_batch_avx512(m, io, batch, (float *)arena, exec);
 #endif
 #if defined(N2C_X86_64)
-        case LENET5_ISA_AVX2:
-            status = lenet5_items_avx2(m, io, first, (float *)arena, exec);
-            break;
+    case LENET5_ISA_AVX2: return lenet5_batch_avx2(m, io, batch, (float *)arena, exec);
 #endif
 #if defined(__GNUC__)
-        case LENET5_ISA_PORTABLE:
-            status = lenet5_items_portable(m, io, first, (float *)arena, exec);
-            break;
+    case LENET5_ISA_PORTABLE: return lenet5_batch_portable(m, io, batch, (float *)arena, exec);
 #endif
-        default: status = N2C_BAD_ARGUMENT;
-        }
+    default: return N2C_BAD_ARGUMENT;
     }
-    return status;
 }
 
 n2c_status lenet5_bind(lenet5_model *m, const void *weights, size_t bytes)

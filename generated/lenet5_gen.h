@@ -55,8 +55,8 @@
  *   call running at the same time needs an arena of its own.
  * - A call computes on its own thread, and on others through exec->parallel_for,
  *   for instance of n2c_pool_exec: the same bits on any number of threads.
- * - run computes any number of items from LENET5_MAX_BATCH on, that many at a time.
- *   Its results do not depend on an item's position, nor on other items.
+ * - run computes any number of items, at a time as many as it can of 1.
+ *   Results do not depend on that, nor on an item's position or on other items.
  * - run can fail only by its arguments (N2C_BAD_ARGUMENT) or when on_step of exec
  *   asks to stop (N2C_CANCELLED). Inputs are never written; nothing outside
  *   outputs and arena is.
@@ -69,12 +69,12 @@
 
 #include "net2c_rt.h"
 
-/* items computed at a time */
+/* the most items computed at a time */
 #define LENET5_MAX_BATCH ((size_t)1u)
 /* elements an item */
 #define LENET5_IMAGE_COUNT ((size_t)784u)
 #define LENET5_LOGITS_COUNT ((size_t)10u)
-/* bytes; the arena's are for one call, the stack's at most */
+/* bytes; the arena's are for one call of any batch, the stack's at most */
 #define LENET5_WEIGHTS_BYTES ((size_t)454976u)
 #define LENET5_ARENA_BYTES(threads) ((size_t)62720u)
 #define LENET5_ARENA_ALIGN ((size_t)64u)

@@ -5,7 +5,7 @@ const char *n2c_status_text(n2c_status s)
 {
     switch (s) {
     case N2C_OK: return "no error";
-    case N2C_BAD_ARGUMENT: return "a pointer is NULL or misaligned, or the batch is too small";
+    case N2C_BAD_ARGUMENT: return "a pointer is NULL or misaligned, or the batch is 0";
     case N2C_BAD_MAGIC: return "the file is not a net2c weights file";
     case N2C_BAD_VERSION: return "the weights file has another format version";
     case N2C_BAD_ENDIAN: return "the weights file has the other byte order";

@@ -66,13 +66,14 @@ static bool open_variant(Ablation *x, const char *pass)
     *v = (Variant){.without = pass};
     if (!pipeline_compile(&p, x->cx, &o, &w))
         return false;
-    v->module = p.module;
+    v->module = p.sized[0];
     x->n++;
     if (v != all && hash_module(x->cx, v->module) == hash_module(x->cx, all->module)) {
         weights_close(w);
         return true;
     }
     if (v == all) {
+        x->batch = v->module->batch;
         x->io = tensors_make(x->cx, &o, p.graph, &x->batch);
         x->isa = p.row[p.used_row]->name;
     }

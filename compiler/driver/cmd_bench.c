@@ -6,7 +6,8 @@
  * contract: one run warms up and is not counted. Kernels are timed in runs of their own, by the
  * hook that generated code calls before and after each, so that the whole is not disturbed; a
  * kernel's time is its median. GFLOP/s count the operations of the definition, whatever the
- * algorithm; GB/s count each argument of a kernel once.
+ * algorithm; GB/s count each argument of a kernel once. Without --input, one call has as many items
+ * as the largest of --batch.
  */
 #include "driver/driver.h"
 
@@ -233,8 +234,9 @@ int cmd_bench(Cx *cx, const Options *o)
         return bench_ablate(cx, o);
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
-    b.module = p.module;
+    b.batch = p.sized[0]->batch;
     b.io = read_baseline(&b, o) ? tensors_make(cx, o, p.graph, &b.batch) : NULL;
+    b.module = pipeline_sized(&p, b.batch);
     b.session = b.io ? session_open(&p, w, o) : NULL;
     weights_close(w);
     if (!b.session)

@@ -33,7 +33,7 @@ static const EmitTest *make_test(Pipeline *p, const Weights *w, const Options *o
     Cx *cx = p->cx;
     const Graph *g = p->graph;
     Pipeline reference;
-    int64_t batch;
+    int64_t batch = 1;
     int n = g->n_inputs + g->n_outputs;
     float **io = (float **)tensors_make(cx, o, g, &batch);
     double **wide = NEW_ARRAY(cx->perm, double *, n);

@@ -17,6 +17,7 @@
 typedef struct Interpreter {
     const Pipeline *pipeline;
     const Weights *weights;
+    const Module *module;          /* for the items being computed */
 } Interpreter;
 
 static const void *pack(void *user, const Value *v)
@@ -41,7 +42,7 @@ static const void *pack(void *user, const Value *v)
 
 static void tell_step(void *user, int step, void *const *arg)
 {
-    const Module *m = ((const Interpreter *)user)->pipeline->module;
+    const Module *m = ((const Interpreter *)user)->module;
     (void)arg;
     if (step + 1 < m->n_steps)
         progress("interpreting %s", m->step[step + 1].kernel->name);
@@ -51,17 +52,19 @@ static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io
 {
     const Graph *g = p->graph;
     int n = g->n_inputs + g->n_outputs;
-    Interpreter in = {p, w};
+    Interpreter in = {p, w, NULL};
     void **at = NEW_ARRAY(p->cx->perm, void *, n);
-    for (int64_t item = 0; item < batch; item++) {
+    for (int64_t item = 0, left = batch; left > 0; left = batch - item) {
+        const Module *m = in.module = pipeline_sized(p, left);
         for (int i = 0; i < n; i++) {
             const Tensor *t = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
             at[i] = (float *)io[i] + item * shape_count(&t->shape);
         }
         const ModuleRun run = {at, at + g->n_inputs, pack, tell_step, &in};
         progress("interpreting");
-        bool ok = module_interpret(p->cx, p->module, &run);
+        bool ok = module_interpret(p->cx, m, &run);
         arena_reset(p->cx->temp);
+        item += m->batch;
         if (!ok)
             return false;
     }

@@ -14,7 +14,8 @@
  *
  * contract: both errors of a layer, and relative L2 of outputs, are at most --tolerance (1e-6,
  * 5e-6 where Winograd's convolution is used), and the samples are right, or the exit status is 3.
- * A NaN is equal to a NaN only. Of a batch, the first item is verified.
+ * A NaN is equal to a NaN only. The item verified is the first one, by itself; with --batch, the
+ * items of a call with more of them must get the bits that each of them gets by itself.
  */
 #include "driver/driver.h"
 
@@ -35,6 +36,7 @@ typedef struct Verify {
     Cx *cx;
     const Options *options;
     Pipeline code, reference, sizes;
+    const Module *module;          /* of code, for one item */
     Weights *weights;
     int n_inputs, n_outputs;
     Layer *layer;                  /* one a step, then one a network output */
@@ -43,6 +45,8 @@ typedef struct Verify {
     double **wide;                 /* of the reference */
     SampleResult *sample;
     int n_samples;
+    int64_t given;                 /* items in io */
+    BatchResult batches;
     bool positive;                 /* the reference's last run */
 } Verify;
 
@@ -59,7 +63,7 @@ static int capture(void *user, unsigned step, int phase, const void *data, size_
     const Verify *v = user;
     (void)bytes;
     if (phase == N2C_STEP_END)
-        buffer_unpack(&output_value(v->code.module, step)->shape, data, v->layer[step].got);
+        buffer_unpack(&output_value(v->module, step)->shape, data, v->layer[step].got);
     return 0;
 }
 
@@ -89,6 +93,8 @@ static bool run_code(Verify *v)
     bool ok = session_run(s, (void *const *)v->io, 1, &exec);
     if (ok && !v->options->n[OPT_NO_SAMPLES])
         ok = samples_run(s, v->code.graph, &v->sample, &v->n_samples);
+    if (ok && v->code.n_batches > 1)
+        ok = batches_run(s, &v->code, v->io, v->given, &v->batches);
     session_close(s);
     return ok;
 }
@@ -201,6 +207,20 @@ static void print_sample(Arena *a, const SampleResult *r)
     puts(s.data);
 }
 
+static void print_batches(const Verify *v)
+{
+    Str s = str_new(v->cx->perm);
+    for (int i = 0; i < v->code.n_batches; i++)
+        str_printf(&s, "%s%lld", i ? ", " : "batches ", (long long)v->code.sized[i]->batch);
+    str_printf(&s, "  %lld items at once  ", (long long)v->batches.n_items);
+    if (v->batches.n_different > 0)
+        str_printf(&s, "FAIL: %lld elements differ from those of items one by one",
+                   (long long)v->batches.n_different);
+    else
+        str_add(&s, "ok");
+    puts(s.data);
+}
+
 static void print_text(const Verify *v)
 {
     Arena *a = v->cx->perm;
@@ -223,6 +243,8 @@ static void print_text(const Verify *v)
     printf("%d of %d differ by more than %s\n", bad, n, figure_short(a, v->layer[n - 1].allowed));
     for (int i = 0; i < v->n_samples; i++)
         print_sample(a, &v->sample[i]);
+    if (v->code.n_batches > 1)
+        print_batches(v);
 }
 
 /* JSON has no infinity: an error that is none of a number is null. */
@@ -274,7 +296,11 @@ static void print_json(const Verify *v)
     str_add(&s, "\n], \"samples\": [");
     for (int i = 0; i < v->n_samples; i++)
         add_sample(&s, &v->sample[i], i == 0);
-    str_add(&s, "\n]}\n");
+    str_add(&s, "\n]");
+    if (v->code.n_batches > 1)
+        str_printf(&s, ", \"batches\": {\"items\": %lld, \"different\": %lld}",
+                   (long long)v->batches.n_items, (long long)v->batches.n_different);
+    str_add(&s, "}\n");
     fputs(s.data, stdout);
 }
 
@@ -301,14 +327,13 @@ static double allowed_error(const Verify *v, const Kernel *k)
     for (int i = 0; i < k->n_buffers; i++)
         if (k->buffer[i]->type == TYPE_BF16)
             return option_number(v->options, OPT_TOLERANCE, 4e-3);
-    bool exact = !k->algo || str_eq(k->algo, "im2col");
-    return option_number(v->options, OPT_TOLERANCE, exact ? 1e-6 : 5e-6);
+    return option_number(v->options, OPT_TOLERANCE, kernel_sums_as_defined(k) ? 1e-6 : 5e-6);
 }
 
 static void make_layers(Verify *v)
 {
     double worst = 0;
-    const Module *m = v->code.module;
+    const Module *m = v->module;
     const Graph *g = v->code.graph;
     v->layer = NEW_ARRAY(v->cx->perm, Layer, m->n_steps + g->n_outputs);
     v->n_steps = m->n_steps;
@@ -339,7 +364,7 @@ static void make_layers(Verify *v)
 /* Both modules must have the same steps, or comparing them means nothing. */
 static bool same_steps(const Verify *v)
 {
-    const Module *m = v->code.module, *r = v->reference.module;
+    const Module *m = v->module, *r = v->reference.module;
     bool same = m->n_steps == r->n_steps;
     for (int i = 0; same && i < m->n_steps; i++) {
         const Value *a = output_value(m, (unsigned)i), *b = output_value(r, (unsigned)i);
@@ -353,8 +378,9 @@ static bool same_steps(const Verify *v)
 
 static bool verify(Verify *v)
 {
-    int64_t batch;
-    v->io = (float **)tensors_make(v->cx, v->options, v->code.graph, &batch);
+    v->module = pipeline_sized(&v->code, 1);
+    v->given = v->code.sized[0]->batch;
+    v->io = (float **)tensors_make(v->cx, v->options, v->code.graph, &v->given);
     if (!v->io)
         return false;
     make_layers(v);
@@ -379,6 +405,7 @@ int cmd_verify(Cx *cx, const Options *o)
     }
     for (int i = 0; i < v.n_samples; i++)
         ok = ok && v.sample[i].n_wrong == 0;
+    ok = ok && v.batches.n_different == 0;
     if (o->n[OPT_JSON])
         print_json(&v);
     else

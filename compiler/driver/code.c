@@ -56,6 +56,8 @@ static const char *command_of(const Pipeline *p)
     Str s = str_new(p->cx->perm);
     for (int i = 0; i < p->n_rows; i++)
         str_printf(&s, "%s%s", i ? "," : "--isa=", p->row[i]->name);
+    for (int i = 0; i < p->n_batches && p->n_batches > 1; i++)
+        str_printf(&s, "%s%lld", i ? "," : " --batch=", (long long)p->batch[i]);
     str_add(&s, p->pass_cx.narrow ? " --precision=bf16w" : "");
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
@@ -72,7 +74,8 @@ static bool emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wi
 {
     const EmitOptions o = {.base_name = base_name(base), .command = command_of(p),
                            .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows,
-                           .weights_as = wish->weights_as, .test = wish->test};
+                           .weights_as = wish->weights_as, .test = wish->test,
+                           .sized = p->sized, .n_sized = p->n_batches};
     progress("printing C");
     bool ok = emit_c_files(cx, p->module, &o, files);
     arena_reset(cx->temp);

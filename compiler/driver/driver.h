@@ -97,7 +97,10 @@ typedef struct Pipeline {          /* a model on its way to loops */
     double phase_start;
     ScalarType type;
     Graph *graph;
-    Module *module;
+    int64_t batch[MAX_BATCHES];    /* items in a call; the first decides layouts, one is 1 */
+    int n_batches;
+    Module *module;                /* for the first of them */
+    Module *sized[MAX_BATCHES];    /* one a batch, the largest first, over the same weights */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
@@ -107,6 +110,8 @@ bool pipeline_graph(Pipeline *p);                                  /* graph pass
 bool pipeline_lower(Pipeline *p);                                  /* graph -> module */
 bool pipeline_module(Pipeline *p);                                 /* kernel and module passes */
 bool pipeline_run(Pipeline *p);                                    /* these three */
+/* What computes the next items where so many, at least one, are left: the largest batch of them. */
+const Module *pipeline_sized(const Pipeline *p, int64_t items);
 /* The whole way for a verb with a model and weights: load, check, compile. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The reference of p's finished graph: same groups, operators' nests without any optional pass,
@@ -182,8 +187,9 @@ float *image_read(Cx *cx, const char *path, const Shape *s, const Preprocess *p)
 int binding_find(Cx *cx, const char *text, Tensor *const *tensor, int n, const char *what,
                  const char **path);
 uint64_t tensor_seed(const Options *o, const Tensor *t);     /* of an input at random */
-/* Memory for all inputs and outputs, the inputs filled from --input, or at random where the verb
- * does without. Their number is inputs + outputs of the graph. NULL: reported. */
+/* Memory for all inputs and outputs, the inputs filled from --input, or *batch items at random
+ * where the verb does without; *batch becomes the items there are. Their number is inputs + outputs
+ * of the graph. NULL: reported. */
 void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch);
 
 /* One output of one sample of the model, as generated code gives it and as it should be. */
@@ -197,6 +203,14 @@ typedef struct SampleResult {
 } SampleResult;
 bool samples_run(Session *s, const Graph *g, SampleResult **out, int *n);   /* false: reported */
 const char *sample_index(Arena *a, const SampleResult *r);   /* "[0, 3]" of the first wrong one */
+
+/* Items of one call compared with calls of their own. */
+typedef struct BatchResult {
+    int64_t n_items;               /* in the call */
+    int64_t n_different;           /* elements of outputs */
+} BatchResult;
+/* io: `given` items, as from tensors_make. false: reported. */
+bool batches_run(Session *s, const Pipeline *p, float *const *io, int64_t given, BatchResult *out);
 
 /* Elements of the tensor in a buffer's memory, in logical order, without halo and slack. */
 int64_t buffer_logical_elements(const Buffer *b);

@@ -187,8 +187,7 @@ static bool network_result(Cx *cx, const Module *m, Result *out)
     *out = result_make(cx, output_elements(m));
     float *at = out->data;
     for (int i = 0; i < m->n_steps; i++) {
-        const char *algo = m->step[i].kernel->algo;
-        out->algorithms += algo && !str_eq(algo, "im2col");
+        out->algorithms += !kernel_sums_as_defined(m->step[i].kernel);
         if (!run_step(cx, &m->step[i], tensors))
             return false;
     }

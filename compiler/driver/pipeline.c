@@ -80,6 +80,37 @@ static void find_rows(Pipeline *p, const Options *o)
                    str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
 }
 
+#define MAX_BATCH 65536
+
+static int find_batch(const Pipeline *p, int64_t batch)
+{
+    int i = 0;
+    while (i < p->n_batches && p->batch[i] != batch)
+        i++;
+    return i;
+}
+
+/* Any number of items is composed of the sizes, so 1 is one of them. */
+static void find_batches(Pipeline *p, const Options *o)
+{
+    for (int i = 0; i < o->n[OPT_BATCH]; i++) {
+        int64_t batch;
+        const char *text = o->value[OPT_BATCH][i];
+        if (!parse_i64(text, &batch) || batch < 1 || batch > MAX_BATCH) {
+            diag_error(p->cx->diags, NO_PLACE, "E0003", "--batch needs numbers of items from 1 to "
+                       "%d, found '%s'", MAX_BATCH, text);
+        } else if (find_batch(p, batch) == MAX_BATCHES - 1) {
+            diag_error(p->cx->diags, NO_PLACE, "E0003", "--batch takes at most %d sizes",
+                       MAX_BATCHES - 1);
+            return;
+        } else if (find_batch(p, batch) == p->n_batches) {
+            p->batch[p->n_batches++] = batch;
+        }
+    }
+    if (find_batch(p, 1) == p->n_batches && (o->verb != VERB_OPT || p->n_batches == 0))
+        p->batch[p->n_batches++] = 1;
+}
+
 static const PassDef *find_pass(Cx *cx, const char *name)
 {
     const PassDef *p = pass_find(name);
@@ -158,6 +189,7 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
     find_rows(p, o);
+    find_batches(p, o);
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
     p->pass_cx.strict = find_choice(cx, o, OPT_MATH, "default", "strict");
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
@@ -233,16 +265,18 @@ bool pipeline_graph(Pipeline *p)
     return ok;
 }
 
-static Module *lower_for(Pipeline *p, const Row *row)
+static Module *lower_for(Pipeline *p, const Row *row, int64_t batch)
 {
-    const LowerOptions o = {.row = row->name, .batch = 1, .type = p->type};
-    return lower_graph(p->cx, p->cx->perm, p->graph, &o);
+    const LowerOptions o = {.row = row->name, .batch = batch, .type = p->type};
+    Module *m = lower_graph(p->cx, p->cx->perm, p->graph, &o);
+    arena_reset(p->cx->temp);
+    return m;
 }
 
 bool pipeline_lower(Pipeline *p)
 {
     start_phase(p, "lowering");
-    p->module = lower_for(p, p->row[0]);
+    p->module = lower_for(p, p->row[0], p->batch[0]);
     bool ok = p->module && module_verify(p->cx, p->module);
     end_phase(p);
     arena_reset(p->cx->temp);
@@ -271,35 +305,47 @@ static bool kernel_passes(Pipeline *p, const Module *m, const Row *row)
     return ok;
 }
 
-/* Weights lie as the first row's kernel reads them: its storage map, written out. */
+/* With its storage map written out: no map means row-major, and that passes may choose one. */
+static Buffer settled_layout(const Buffer *b)
+{
+    Buffer settled = *b;
+    for (int d = 0; d < b->rank && b->n_storage == 0; d++)
+        settled.storage[settled.n_storage++] = (StorageDim){d, b->dim[d].lo, 1, 0};
+    return settled;
+}
+
+/* Weights lie as the kernel for the first row and batch reads them. */
 static void share_layouts(const Kernel *first, Kernel *k)
 {
     for (int i = 0; i < k->n_buffers; i++) {
-        const Buffer *from = first->buffer[i];
+        const Buffer from = settled_layout(first->buffer[i]);
         Buffer *b = k->buffer[i];
         if (b->kind != BUF_WEIGHT)
             continue;
-        memcpy(b->dim, from->dim, sizeof b->dim);
-        memcpy(b->storage, from->storage, sizeof b->storage);
-        b->n_storage = from->n_storage;
-        for (int d = 0; d < b->rank && from->n_storage == 0; d++)
-            b->storage[b->n_storage++] = (StorageDim){d, b->dim[d].lo, 1, 0};
+        memcpy(b->dim, from.dim, sizeof b->dim);
+        memcpy(b->storage, from.storage, sizeof b->storage);
+        b->n_storage = from.n_storage;
     }
 }
 
-/* The kernels for another row, from the same nests. */
-static bool more_kernels(Pipeline *p, const Row *row)
+/* The network from the same nests, for another row or batch. NULL: reported. */
+static Module *other_module(Pipeline *p, const Row *row, int64_t batch)
 {
-    Module *m = p->module, *other = lower_for(p, row);
-    arena_reset(p->cx->temp);
-    if (!other)
-        return false;
-    for (int i = 0; i < m->n_steps; i++) {
+    Module *other = lower_for(p, row, batch);
+    for (int i = 0; other && i < other->n_steps; i++)
+        share_layouts(p->module->step[i].kernel, other->step[i].kernel);
+    return other;
+}
+
+/* A module's kernels for another row. */
+static bool more_kernels(Pipeline *p, Module *m, const Row *row)
+{
+    Module *other = other_module(p, row, m->batch);
+    for (int i = 0; other && i < m->n_steps; i++) {
         Kernel *k = other->step[i].kernel;
-        share_layouts(m->step[i].kernel, k);
         k->name = arena_printf(p->cx->perm, "%s.%s", k->name, row->name);
     }
-    if (!kernel_passes(p, other, row))
+    if (!other || !kernel_passes(p, other, row))
         return false;
     for (int i = 0; i < m->n_steps; i++)
         m->step[i].more[m->n_more] = other->step[i].kernel;
@@ -307,19 +353,85 @@ static bool more_kernels(Pipeline *p, const Row *row)
     return true;
 }
 
-bool pipeline_module(Pipeline *p)
+static bool module_passes(Pipeline *p, Module *m)
 {
-    bool ok = kernel_passes(p, p->module, p->row[0]);
-    for (int i = 1; ok && i < p->n_rows; i++)
-        ok = more_kernels(p, p->row[i]);
+    bool ok = true;
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_MODULE)
             continue;
         start_phase(p, p->pass[i]->name);
-        ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], p->module));
+        ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], m));
     }
     end_phase(p);
     return ok;
+}
+
+/* Do all weights of m lie in the first batch's blob, as m's kernels read them? */
+static bool blob_serves(const Module *first, const Module *m)
+{
+    for (int i = 0; i < m->n_values; i++) {
+        const Value *v = m->value[i];
+        bool found = v->kind != VALUE_WEIGHT;
+        for (int k = 0; !found && k < first->n_values; k++) {
+            const Value *w = first->value[k];
+            const Buffer has = settled_layout(&w->shape), needs = settled_layout(&v->shape);
+            found = w->kind == VALUE_WEIGHT && w->offset == v->offset &&
+                    str_eq(w->name, v->name) && buffer_same_layout(&has, &needs);
+        }
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static bool check_blob(Pipeline *p)
+{
+    for (int i = 0; i < p->n_batches; i++) {
+        if (blob_serves(p->module, p->sized[i]))
+            continue;
+        diag_error(p->cx->diags, NO_PLACE, "E0966", "internal error: a batch of %lld reads other "
+                   "weights than one of %lld", (long long)p->sized[i]->batch,
+                   (long long)p->module->batch);
+        return false;
+    }
+    return true;
+}
+
+static void sort_sized(Pipeline *p)
+{
+    for (int i = 1; i < p->n_batches; i++)
+        for (int k = i; k > 0 && p->sized[k]->batch > p->sized[k - 1]->batch; k--) {
+            Module *smaller = p->sized[k - 1];
+            p->sized[k - 1] = p->sized[k];
+            p->sized[k] = smaller;
+        }
+}
+
+/* All kernels first: passes on modules drop buffers, and layouts are shared by their number. */
+bool pipeline_module(Pipeline *p)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < p->n_batches; i++) {
+        Module *m = i ? other_module(p, p->row[0], p->batch[i]) : p->module;
+        p->sized[i] = m;
+        ok = m && kernel_passes(p, m, p->row[0]);
+        for (int r = 1; ok && r < p->n_rows; r++)
+            ok = more_kernels(p, m, p->row[r]);
+    }
+    for (int i = 0; ok && i < p->n_batches; i++)
+        ok = module_passes(p, p->sized[i]);
+    if (!ok || !check_blob(p))
+        return false;
+    sort_sized(p);
+    return true;
+}
+
+const Module *pipeline_sized(const Pipeline *p, int64_t items)
+{
+    int i = 0;
+    while (i + 1 < p->n_batches && p->sized[i]->batch > items)
+        i++;
+    return p->sized[i];
 }
 
 Graph *model_of_options(Cx *cx, const Options *o)
@@ -333,6 +445,25 @@ bool pipeline_run(Pipeline *p)
     return pipeline_graph(p) && pipeline_lower(p) && pipeline_module(p);
 }
 
+#define PIECE ((size_t)16 << 20)       /* bytes of weights in memory at a time */
+
+/* Also once it is stored as bf16, of which the largest has the upper half 0x7f7f. */
+static bool weight_is_finite(void *weights, const char *key)
+{
+    const WeightTensor *t = weights_find(weights, key);
+    bool finite = t && str_eq(t->type, "F32");
+    for (size_t at = 0; finite && at < t->data.size; at += PIECE) {
+        size_t size = t->data.size - at < PIECE ? t->data.size - at : PIECE;
+        const unsigned char *f = t->data.data + at;          /* little-endian */
+        unsigned infinite = 0;
+        for (size_t i = 0; i < size; i += 4)
+            infinite |= ((f[i + 3] & 0x7fu) << 8 | f[i + 2]) >= 0x7f7fu;
+        finite = !infinite;
+        file_forget(t->data, at, size);
+    }
+    return finite;
+}
+
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     if (!pipeline_start(p, cx, o))
@@ -343,6 +474,8 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
     if (!*w)
         return false;
+    p->pass_cx.finite = weight_is_finite;
+    p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
     bool outside = p->n_commands > 0;
     if ((outside || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
@@ -395,7 +528,7 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
 {
     Graph *g = p->graph;
     *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
-                            .row = {&row_scalar}, .n_rows = 1};
+                            .row = {&row_scalar}, .n_rows = 1, .batch = {1}, .n_batches = 1};
     reference->pass_cx.row = &row_scalar;
     reference->pass_cx.remarks = false;
     all_passes(reference);

@@ -104,7 +104,10 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     progress("compiling C");
     s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));
-    s->arena = make_arena(cx, p->module->arena_bytes);
+    int64_t bytes = 0;
+    for (int i = 0; i < p->n_batches; i++)
+        bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
+    s->arena = make_arena(cx, bytes);
     if (option_count(o, OPT_THREADS, 1) != 1)
         s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
     if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))

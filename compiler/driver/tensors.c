@@ -112,9 +112,9 @@ uint64_t tensor_seed(const Options *o, const Tensor *t)
 }
 
 /* Uniform in -1..1 from splitmix64, the same on every host and in a generated test. */
-static float *random_input(Cx *cx, const Tensor *t, uint64_t state)
+static float *random_input(Cx *cx, const Tensor *t, int64_t batch, uint64_t state)
 {
-    int64_t n = shape_count(&t->shape);
+    int64_t n = shape_count(&t->shape) * batch;
     float *out = NEW_ARRAY(cx->perm, float, n);
     for (int64_t i = 0; i < n; i++) {
         uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
@@ -153,12 +153,10 @@ static bool read_given(Cx *cx, const Options *o, const Graph *g, void **io, int6
 void **tensors_make(Cx *cx, const Options *o, const Graph *g, int64_t *batch)
 {
     void **io = NEW_ARRAY(cx->perm, void *, g->n_inputs + g->n_outputs);
-    bool ok = read_given(cx, o, g, io, batch), random = !o->n[OPT_INPUT];
-    if (random)
-        *batch = 1;
+    bool random = !o->n[OPT_INPUT], ok = random || read_given(cx, o, g, io, batch);
     for (int i = 0; ok && i < g->n_inputs; i++) {
         if (random) {
-            io[i] = random_input(cx, g->inputs[i], tensor_seed(o, g->inputs[i]));
+            io[i] = random_input(cx, g->inputs[i], *batch, tensor_seed(o, g->inputs[i]));
         } else if (!io[i]) {
             diag_error(cx->diags, NO_PLACE, "E0124", "input '%s' is missing", g->inputs[i]->name);
             diag_help(cx->diags, "add -i %s=FILE", g->inputs[i]->name);

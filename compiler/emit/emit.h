@@ -7,9 +7,10 @@
 #include "loop/loop.h"
 #include "target/target.h"
 
-/* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`. */
-bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row);
-const char *emit_c_function(Arena *a, const Kernel *k, const Row *row);     /* its name */
+/* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`; of a module for
+ * several items `KERNEL_ROW_nBATCH`, so that kernels for one item may have any name. */
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row, int64_t batch);
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row, int64_t batch);
 /* What a C file with kernels begins with: pragmas, a header of its own, the rows' helpers. */
 void emit_c_prelude(Str *out, const Row *const *row, int n_rows, ScalarType type,
                     const char *header);
@@ -36,6 +37,8 @@ typedef struct EmitOptions {
     int n_rows;
     WeightsAs weights_as;
     const EmitTest *test;          /* NULL: none */
+    Module *const *sized;          /* the network for each batch, the largest first: the module */
+    int n_sized;                   /* and others, over the same weights */
 } EmitOptions;
 
 bool emit_c_files(Cx *cx, const Module *m, const EmitOptions *o, EmitFiles *out);
@@ -91,20 +94,21 @@ typedef struct EmitPublic {        /* a network input or output in the generated
 
 typedef struct EmitFile {          /* what the writers of .c, .h and .json share */
     Cx *cx;
-    const Module *m;
+    const Module *m;               /* for the first batch */
     const EmitOptions *o;
     const char *name, *upper;      /* prefixes of functions and macros */
     EmitPublic *io;                /* inputs, then outputs */
     int n_io, n_inputs;
     uint64_t model_hash;
-    int64_t weights_bytes, stack_bytes;
+    int64_t weights_bytes, arena_bytes, stack_bytes;
 } EmitFile;
 
 /* Adds text in which $ stands for what differs between networks: see emit_text.c. */
 void emit_text(const EmitFile *f, Str *out, const char *text);
-/* The same about one input or output, or one row. */
-void emit_text_of(const EmitFile *f, Str *out, const EmitPublic *io, const Row *row,
-                  const char *text);
+/* The same about one input or output; about one row, and the code in it for one batch. */
+void emit_text_of(const EmitFile *f, Str *out, const EmitPublic *io, const char *text);
+void emit_text_for(const EmitFile *f, Str *out, const Row *row, const Module *sized,
+                   const char *text);
 /* In quotes, printable ASCII: as in JSON, or as in C. text may be NULL. */
 const char *emit_quote(Arena *a, const char *text, bool json);
 const char *emit_type_of(const EmitFile *f, ScalarType t);
@@ -134,6 +138,7 @@ typedef struct EmitC {             /* one kernel being printed */
     Str *out;
     const Kernel *kernel;
     const Row *row;
+    int64_t batch;
     Map *taken;
     Str before;                    /* declarations an expression needs before its statement */
     int indent;

@@ -78,8 +78,8 @@ static void emit_call(EmitC *e, const EmitTask *t)
         emit_line(e, arena_printf(e->a, "args.at[%d] = %s;", i,
                                   emit_name(e, t->at[i], t->at[i]->name)));
     emit_line(e, arena_printf(e->a, "n2c_for(exec, %" PRId64 ", %s_task%d, &args);",
-                              t->loop->var->extent, emit_c_function(e->a, e->kernel, e->row),
-                              t->number));
+                              t->loop->var->extent,
+                              emit_c_function(e->a, e->kernel, e->row, e->batch), t->number));
 }
 
 static void emit_for(EmitC *e, const Stmt *s)
@@ -95,8 +95,9 @@ static void emit_for(EmitC *e, const Stmt *s)
         return;
     }
     const char *v = c_name_take(e->a, e->taken, s->var, s->var->name);
-    emit_line(e, arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %" PRId64 "; %s++) {", v, v,
-                              s->var->extent, v));
+    const char *end = s->expr ? emit_expr(e, s->expr)
+                              : arena_printf(e->a, "%" PRId64, s->var->extent);
+    emit_line(e, arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", v, v, end, v));
     e->indent++;
     emit_body(e, s->body);
     e->indent--;
@@ -168,6 +169,51 @@ static void emit_note(EmitC *e, const char *text)
     str_add(e->out, " */\n");
 }
 
+/* Without a branch on the data: each index is written, and stays if its element is not zero. */
+static void emit_list(EmitC *e, const Stmt *s)
+{
+    const char *v = c_name_take(e->a, e->taken, s->var, s->var->name);
+    const char *x = emit_expr(e, s->expr);
+    const char *list = c_name_take(e->a, e->taken, s->buffer, s->buffer->name);
+    const char *n = c_name_take(e->a, e->taken, &s->buffer, "count");
+    const char *zero = c_name_take(e->a, e->taken, &s->expr, "zero");
+    emit_line(e, arena_printf(e->a, "int32_t %s[%" PRId64 "] = {0};", list,
+                              buffer_elements(s->buffer)));
+    emit_line(e, "{");
+    e->indent++;
+    emit_line(e, arena_printf(e->a, "int32_t %s = 0, %s = 0;", n, zero));
+    emit_line(e, arena_printf(e->a, "for (int32_t %s = 0; %s < %" PRId64 "; %s++) {", v, v,
+                              s->var->extent, v));
+    emit_line(e, arena_printf(e->a, "    %s[1 + %s] = %s;", list, n, v));
+    emit_line(e, arena_printf(e->a, "    %s = %s != 0 ? %s : %s;", zero, x, zero, v));
+    emit_line(e, arena_printf(e->a, "    %s += %s != 0;", n, x));
+    emit_line(e, "}");
+    emit_line(e, arena_printf(e->a, "while (%s %% %d != 0)", n, LIST_GROUP));
+    emit_line(e, arena_printf(e->a, "    %s[1 + %s++] = %s;", list, n, zero));
+    emit_line(e, arena_printf(e->a, "%s[1 + %s] = 0;", list, n));
+    emit_line(e, arena_printf(e->a, "%s[0] = %s / %d;", list, n, LIST_GROUP));
+    e->indent--;
+    emit_line(e, "}");
+    c_name_free(e->a, e->taken, s->var, s->var->name);
+    c_name_free(e->a, e->taken, &s->buffer, "count");
+    c_name_free(e->a, e->taken, &s->expr, "zero");
+}
+
+static void emit_pick(EmitC *e, const Stmt *s)
+{
+    const char *from = emit_expr(e, s->expr);
+    const char *name = c_name_take(e->a, e->taken, s->var, s->var->name);
+    emit_line(e, arena_printf(e->a, "const ptrdiff_t %s = %s;", name, from));
+}
+
+static void emit_prefetch(EmitC *e, const Stmt *s)
+{
+    const Type t = {scalar_loaded(s->buffer->type), 1};
+    const char *element = emit_element(e, s->buffer, s->index, s->n_index);
+    const char *address = arena_printf(e->a, "&%s", element);
+    emit_line(e, arena_printf(e->a, "%s;", emit_instr(e, INS_PREFETCH, t, 1, &address)));
+}
+
 static void emit_stmt(EmitC *e, const Stmt *s)
 {
     switch (s->kind) {
@@ -179,6 +225,9 @@ static void emit_stmt(EmitC *e, const Stmt *s)
     case STMT_STORE: emit_store(e, s); break;
     case STMT_LOCAL: emit_local(e, s); break;
     case STMT_NOTE: emit_note(e, s->text); break;
+    case STMT_LIST: emit_list(e, s); break;
+    case STMT_PICK: emit_pick(e, s); break;
+    case STMT_PREFETCH: emit_prefetch(e, s); break;
     }
 }
 
@@ -189,7 +238,9 @@ static void emit_body(EmitC *e, Body body)
     for (const Stmt *s = body.first; s; s = s->next) {
         if (s->kind == STMT_LET || s->kind == STMT_VAR)
             c_name_free(e->a, e->taken, s->name, s->name->name);
-        if (s->kind == STMT_LOCAL)
+        if (s->kind == STMT_PICK)
+            c_name_free(e->a, e->taken, s->var, s->var->name);
+        if (s->kind == STMT_LOCAL || s->kind == STMT_LIST)
             c_name_free(e->a, e->taken, s->buffer, s->buffer->name);
     }
 }
@@ -218,10 +269,10 @@ static void emit_comment(EmitC *e)
 }
 
 /* "conv1", and "conv1.avx2" where a module has that kernel for several rows: conv1_avx2 */
-const char *emit_c_function(Arena *a, const Kernel *k, const Row *row)
+const char *emit_c_function(Arena *a, const Kernel *k, const Row *row, int64_t batch)
 {
-    size_t n = strcspn(k->name, ".");
-    return arena_printf(a, "%.*s_%s", (int)n, k->name, row->name);
+    const char *one = arena_printf(a, "%.*s_%s", (int)strcspn(k->name, "."), k->name, row->name);
+    return batch > 1 ? arena_printf(a, "%s_n%" PRId64, one, batch) : one;
 }
 
 /* How many variables of loops around them tasks need, at most. */
@@ -315,9 +366,9 @@ static void emit_tasks(EmitC *e, const char *name)
     e->task = all;
 }
 
-bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
+bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row, int64_t batch)
 {
-    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row};
+    EmitC e = {.cx = cx, .a = cx->temp, .out = out, .kernel = k, .row = row, .batch = batch};
     e.taken = map_new(e.a);
     e.before = str_new(e.a);
     e.task = emit_tasks_of(e.a, k);
@@ -327,7 +378,7 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         emit_fail(&e, "its name is no C identifier");
     if (e.failed)
         return false;
-    const char *name = emit_c_function(e.a, k, row);
+    const char *name = emit_c_function(e.a, k, row, batch);
     emit_comment(&e);
     emit_tasks(&e, name);
     e.indent = 0;
@@ -342,6 +393,11 @@ bool emit_c_kernel(Cx *cx, Str *out, const Kernel *k, const Row *row)
         emit_line(&e, arena_printf(e.a, "struct %s_args args = {%s%s};", name, list.data,
                                    most_at(e.task) ? ", {0}" : ""));
     }
+    /* a buffer of another row's kernel for this step */
+    for (int i = 0; i < k->n_buffers && !e.task; i++)
+        if (!body_uses(k->body, k->buffer[i]))
+            emit_line(&e, arena_printf(e.a, "(void)%s;", c_name_of(e.a, e.taken, k->buffer[i],
+                                                                   k->buffer[i]->name)));
     emit_body(&e, k->body);
     str_add(out, "}\n");
     return !e.failed;

@@ -51,7 +51,7 @@ static void add_public(EmitFile *f, ValueKind kind, Map *fields, Map *macros)
 
 static void add_local_bytes(void *user, Stmt *s)
 {
-    if (s->kind == STMT_LOCAL)
+    if (s->kind == STMT_LOCAL || s->kind == STMT_LIST)
         *(int64_t *)user += buffer_bytes(s->buffer) + 64;
 }
 
@@ -67,6 +67,22 @@ static int64_t stack_bytes(const Module *m)
     return most + FRAME_BYTES;
 }
 
+/* What the most demanding batch needs; and a hash that ties .c and .n2w together, over everything
+ * that decides how weights are packed and read. */
+static void file_measure(EmitFile *f)
+{
+    uint64_t hash = HASH_SEED;
+    for (int i = 0; i < f->o->n_sized; i++) {
+        const Module *m = f->o->sized[i];
+        const char *text = module_text(f->cx->temp, m);
+        int64_t stack = stack_bytes(m);
+        f->stack_bytes = stack > f->stack_bytes ? stack : f->stack_bytes;
+        f->arena_bytes = m->arena_bytes > f->arena_bytes ? m->arena_bytes : f->arena_bytes;
+        hash = hash_bytes(hash, text, strlen(text));
+    }
+    f->model_hash = hash_bytes(hash, f->o->command, strlen(f->o->command) + 1);
+}
+
 static EmitFile file_make(Cx *cx, const Module *m, const EmitOptions *o)
 {
     EmitFile f = {.cx = cx, .m = m, .o = o, .name = c_identifier(cx->temp, m->name)};
@@ -76,12 +92,8 @@ static EmitFile file_make(Cx *cx, const Module *m, const EmitOptions *o)
     add_public(&f, VALUE_INPUT, fields, macros);
     f.n_inputs = f.n_io;
     add_public(&f, VALUE_OUTPUT, fields, macros);
-    /* ties .c and .n2w together: everything that decides how weights are packed and read */
-    const char *text = module_text(cx->temp, m);
-    f.model_hash = hash_bytes(hash_bytes(HASH_SEED, text, strlen(text)), o->command,
-                              strlen(o->command) + 1);
     f.weights_bytes = blob_body_offset(m) + blob_body_bytes(m);
-    f.stack_bytes = stack_bytes(m);
+    file_measure(&f);
     return f;
 }
 
@@ -123,27 +135,28 @@ void emit_c_prelude(Str *out, const Row *const *row, int n_rows, ScalarType type
         add_helpers(out, done, row[i]);
 }
 
-static bool add_kernels(const EmitFile *f, Str *out, int row)
+static bool add_kernels(const EmitFile *f, Str *out, const Module *m, int row)
 {
     Map *done = map_new(f->cx->temp);
     bool ok = true;
-    for (int i = 0; i < f->m->n_steps; i++) {
-        Kernel *k = step_kernel(&f->m->step[i], row);
+    for (int i = 0; i < m->n_steps; i++) {
+        Kernel *k = step_kernel(&m->step[i], row);
         if (map_get(done, k->name))
             continue;
         map_put(done, k->name, k);
         str_char(out, '\n');
-        ok &= emit_c_kernel(f->cx, out, k, f->o->row[row]);
+        ok &= emit_c_kernel(f->cx, out, k, f->o->row[row], m->batch);
     }
     return ok;
 }
 
-/* weights and arena are pointers to the module's type, offsets in elements. */
+/* weights and arena are pointers to the module's type, offsets in elements. Modules for other
+ * batches have inputs and outputs of the same names. */
 static const char *argument(const EmitFile *f, const Buffer *b, const Value *v)
 {
     Arena *a = f->cx->temp;
     for (int i = 0; i < f->n_io; i++)
-        if (f->io[i].value == v)
+        if (str_eq(f->io[i].value->name, v->name))
             return arena_printf(a, "io->%s + item * %s_%s_COUNT", f->io[i].field, f->upper,
                                 f->io[i].macro);
     bool weight = v->kind == VALUE_WEIGHT;
@@ -167,11 +180,11 @@ static const char *arguments(const EmitFile *f, const Step *s, int row, const ch
 }
 
 /* The call is on one line if it fits, else a line for each argument. */
-static void add_step(const EmitFile *f, Str *out, int i, int row)
+static void add_step(const EmitFile *f, Str *out, const Module *m, int i, int row)
 {
-    const Step *s = &f->m->step[i];
+    const Step *s = &m->step[i];
     int output = step_output(s);
-    const char *name = emit_c_function(f->cx->temp, s->kernel, f->o->row[row]);
+    const char *name = emit_c_function(f->cx->temp, s->kernel, f->o->row[row], m->batch);
     const char *args = arguments(f, s, row, ", ");
     if (strlen(name) + strlen(args) > 92)
         args = arguments(f, s, row, ",\n        ");
@@ -187,21 +200,40 @@ static void add_step(const EmitFile *f, Str *out, int i, int row)
     str_add(out, "))\n        return N2C_CANCELLED;\n");
 }
 
-/* Kernels of a row, and the function that calls them. */
-static bool add_row(const EmitFile *f, Str *out, int row)
+/* Kernels for a row and a batch, and the function that calls them. */
+static bool add_items(const EmitFile *f, Str *out, const Module *m, int row)
 {
-    emit_text_of(f, out, NULL, f->o->row[row], "\n$<");
-    bool ok = add_kernels(f, out, row);
-    emit_text_of(f, out, NULL, f->o->row[row],
-                  "\n/* The items item .. item + $N_MAX_BATCH - 1 of the batch. */\n"
-                  "static n2c_status $n_items_$r(const $n_model *m, const $n_io *io, size_t item,\n"
-                  "    $E *arena, const n2c_exec *exec)\n"
+    bool ok = add_kernels(f, out, m, row);
+    emit_text_for(f, out, f->o->row[row], m,
+                  "\n/* $e of the items, from number item on. */\n"
+                  "static n2c_status $n_items_$r$b(const $n_model *m, const $n_io *io,\n"
+                  "    size_t item, $E *arena, const n2c_exec *exec)\n"
                   "{\n"
                   "    const $E *const weights = (const $E *)m->weights + $O;\n"
                   "    (void)weights;\n    (void)arena;\n");
-    for (int i = 0; i < f->m->n_steps; i++)
-        add_step(f, out, i, row);
-    emit_text_of(f, out, NULL, f->o->row[row], "    return N2C_OK;\n}\n$>");
+    for (int i = 0; i < m->n_steps; i++)
+        add_step(f, out, m, i, row);
+    str_add(out, "    return N2C_OK;\n}\n");
+    return ok;
+}
+
+/* All for a row. Any batch is composed: as many items at a time as there is code for. */
+static bool add_row(const EmitFile *f, Str *out, int row)
+{
+    bool ok = true;
+    emit_text_for(f, out, f->o->row[row], NULL, "\n$<");
+    for (int i = 0; i < f->o->n_sized; i++)
+        ok &= add_items(f, out, f->o->sized[i], row);
+    emit_text_for(f, out, f->o->row[row], NULL,
+                  "\nstatic n2c_status $n_batch_$r(const $n_model *m, const $n_io *io,\n"
+                  "    size_t batch, $E *arena, const n2c_exec *exec)\n"
+                  "{\n"
+                  "    n2c_status status = N2C_OK;\n"
+                  "    size_t item = 0;\n"
+                  "${n    for (; status == N2C_OK && batch - item >= $eu; item += $eu)\n"
+                  "        status = $n_items_$r$b(m, io, item, arena, exec);\n$}"
+                  "    return status;\n"
+                  "}\n$>");
     return ok;
 }
 
@@ -209,9 +241,7 @@ static const char run[] =
     "\nn2c_status $n_run(const $n_model *m, const $n_io *io, size_t batch, void *arena,\n"
     "    const n2c_exec *exec)\n"
     "{\n"
-    "    n2c_status status = N2C_OK;\n"
-    "    size_t item;\n"
-    "    if (!m || !m->weights || !io || batch < $N_MAX_BATCH)\n"
+    "    if (!m || !m->weights || !io || batch == 0)\n"
     "        return N2C_BAD_ARGUMENT;\n"
     "${p    if (!io->$f || (uintptr_t)io->$f % sizeof *io->$f != 0)\n"
     "        return N2C_BAD_ARGUMENT;\n$}"
@@ -219,19 +249,10 @@ static const char run[] =
     "        return N2C_BAD_ARGUMENT;\n"
     "${a    if (!arena)\n"
     "        return N2C_BAD_ARGUMENT;\n$}"
-    "${b    /* A last group that is not full begins earlier: items it shares with the\n"
-    "     * group before are computed again, to the same bits. */\n$}"
-    "    for (item = 0; item < batch && status == N2C_OK; item += $N_MAX_BATCH) {\n"
-    "        const size_t rest = batch - item;\n"
-    "        const size_t first = rest < $N_MAX_BATCH ? batch - $N_MAX_BATCH : item;\n"
-    "        switch (m->isa) {\n"
-    "${r$<        case $N_ISA_$I:\n"
-    "            status = $n_items_$r(m, io, first, ($E *)arena, exec);\n"
-    "            break;\n$>$}"
-    "        default: status = N2C_BAD_ARGUMENT;\n"
-    "        }\n"
+    "    switch (m->isa) {\n"
+    "${r$<    case $N_ISA_$I: return $n_batch_$r(m, io, batch, ($E *)arena, exec);\n$>$}"
+    "    default: return N2C_BAD_ARGUMENT;\n"
     "    }\n"
-    "    return status;\n"
     "}\n";
 
 static const char bind[] =

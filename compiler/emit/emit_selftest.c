@@ -54,7 +54,7 @@ static double allowed(const EmitPublic *p, const double *expected)
 static void add_data(const EmitFile *f, Str *out)
 {
     for (int i = 0; i < f->n_io; i++) {
-        emit_text_of(f, out, &f->io[i], NULL, "static $T $d_$f[$N_MAX_BATCH * $N_$M_COUNT];\n");
+        emit_text_of(f, out, &f->io[i], "static $T $d_$f[$N_MAX_BATCH * $N_$M_COUNT];\n");
         if (i >= f->n_inputs)
             add_expected(out, &f->io[i], f->o->test->expected[i]);
     }
@@ -68,22 +68,26 @@ static void add_row_test(const EmitFile *f, Str *out)
               "static int test($n_model *m, const $n_io *io, uint32_t isa, const char *row,\n"
               "    int bench)\n"
               "{\n"
+              "    static const size_t batch[] = {${n$,$eu$}};\n"
+              "    size_t i;\n"
               "    int right = 1;\n"
               "    if (!$n_use_isa(m, isa)) {\n"
               "        printf(\"%s: not on this CPU\\n\", row);\n"
               "        return 1;\n"
               "    }\n"
-              "${o    memset(out_$f, 255, sizeof out_$f);\n$}"
-              "    right = run(m, io);\n");
+              "    for (i = 0; i < sizeof batch / sizeof *batch; i++) {\n"
+              "${o        memset(out_$f, 255, sizeof out_$f);\n$}"
+              "        right &= run(m, io, batch[i]);\n");
     for (int i = f->n_inputs; i < f->n_io; i++) {
         const EmitPublic *p = &f->io[i];
-        str_printf(out, "    right &= compare(\"%s\", out_%s, want_%s, %" PRId64 "u, "
-                        "sizeof want_%s / sizeof *want_%s,\n        ", p->field, p->field,
+        str_printf(out, "        right &= compare(\"%s\", out_%s, want_%s, %" PRId64 "u, "
+                        "sizeof want_%s / sizeof *want_%s,\n            ", p->field, p->field,
                    p->field, stride_of(p), p->field, p->field);
         add_number(out, allowed(p, f->o->test->expected[i]));
         str_add(out, ");\n");
     }
-    str_add(out, "    printf(\"%s: %s\\n\", row, right ? \"ok\" : \"WRONG\");\n"
+    str_add(out, "    }\n"
+                 "    printf(\"%s: %s\\n\", row, right ? \"ok\" : \"WRONG\");\n"
                  "    if (bench)\n"
                  "        printf(\"%s: %.4f ms\\n\", row, measure(m, io));\n"
                  "    return right;\n}\n\n");
@@ -116,12 +120,12 @@ static void add_helpers(const EmitFile *f, Str *out)
               "    }\n"
               "    return wrong == 0;\n"
               "}\n\n"
-              "static int run(const $n_model *m, const $n_io *io)\n"
+              "static int run(const $n_model *m, const $n_io *io, size_t batch)\n"
               "{\n"
               "    static unsigned char room[$N_ARENA_BYTES(1) + $N_ARENA_ALIGN];\n"
               "    unsigned char *arena = room + ($N_ARENA_ALIGN - (uintptr_t)room %\n"
               "        $N_ARENA_ALIGN) % $N_ARENA_ALIGN;\n"
-              "    return $n_run(m, io, $N_MAX_BATCH, arena, NULL) == N2C_OK;\n"
+              "    return $n_run(m, io, batch, arena, NULL) == N2C_OK;\n"
               "}\n\n"
               "/* Milliseconds a run: the best of five times a tenth of a second and more. */\n"
               "static double measure(const $n_model *m, const $n_io *io)\n"
@@ -133,7 +137,7 @@ static void add_helpers(const EmitFile *f, Str *out)
               "        const clock_t start = clock();\n"
               "        double seconds;\n"
               "        for (i = 0; i < runs; i++)\n"
-              "            run(m, io);\n"
+              "            run(m, io, $N_MAX_BATCH);\n"
               "        seconds = (double)(clock() - start) / (double)CLOCKS_PER_SEC;\n"
               "        if (seconds < 0.1 && runs < 1L << 24) {\n"
               "            runs *= 2;\n"
@@ -163,7 +167,7 @@ static void add_main(const EmitFile *f, Str *out)
               "    $n_model m;\n"
               "    $n_io io;\n");
     for (int i = 0; i < f->n_io; i++) {
-        emit_text_of(f, out, &f->io[i], NULL, "    io.$f = $d_$f;\n");
+        emit_text_of(f, out, &f->io[i], "    io.$f = $d_$f;\n");
         if (i < f->n_inputs)
             str_printf(out, "    fill(in_%s, sizeof in_%s / sizeof *in_%s,\n"
                             "        UINT64_C(0x%016" PRIx64 "));\n", f->io[i].field,

@@ -3,7 +3,7 @@
  * example: "${r    case $N_ISA_$I: has = $t; break;\n$}" becomes a line for each instruction set.
  * A $ and a letter stand for what differs from network to network: for x in io_value, row_value
  * and file_value, $x. Text between ${x and $} is repeated for each input (x is i), output (o),
- * either of them (p) or row (r), or is there only if a condition holds (see text_holds).
+ * either of them (p), row (r) or batch (n), or is there only if a condition holds (see text_holds).
  */
 #include "emit/emit.h"
 
@@ -13,6 +13,7 @@
 typedef struct Item {              /* what a text is about */
     const EmitPublic *io;
     const Row *row;
+    const Module *sized;           /* the network for one batch */
     int number;                    /* in its repetition, from 1 */
 } Item;
 
@@ -98,6 +99,17 @@ static const char *row_value(const EmitFile *f, const Item *item, char letter)
     return NULL;
 }
 
+static const char *batch_value(const EmitFile *f, const Module *m, char letter)
+{
+    switch (letter) {
+    case 'e': return number(f, m->batch);
+    case 'b': return m->batch > 1 ? arena_printf(f->cx->temp, "_n%" PRId64, m->batch) : "";
+    case 'A': return number(f, m->arena_bytes);
+    case 'l': return number(f, m->arena_lower_bound);
+    }
+    return NULL;
+}
+
 static const char *file_value(const EmitFile *f, char letter)
 {
     Arena *a = f->cx->temp;
@@ -114,10 +126,9 @@ static const char *file_value(const EmitFile *f, char letter)
     case 'i': return number(f, f->n_inputs);
     case 'o': return number(f, f->n_io - f->n_inputs);
     case 'z': return number(f, f->m->n_steps);
-    case 'B': return number(f, f->m->batch);
+    case 'B': return number(f, f->o->sized[0]->batch);
     case 'W': return number(f, f->weights_bytes);
-    case 'A': return number(f, f->m->arena_bytes);
-    case 'l': return number(f, f->m->arena_lower_bound);
+    case 'A': return number(f, f->arena_bytes);
     case 'S': return number(f, f->stack_bytes);
     case 'P': return number(f, blob_body_offset(f->m));
     case 'O': return number(f, blob_body_offset(f->m) / (int64_t)scalar_bytes(f->m->type));
@@ -130,8 +141,10 @@ static const char *text_value(const EmitFile *f, const Item *item, char letter)
 {
     if (letter == ',')
         return item->number > 1 ? "," : "";
-    const char *value = item->io ? io_value(f, item->io, letter)
-                                 : item->row ? row_value(f, item, letter) : NULL;
+    const char *value = item->sized ? batch_value(f, item->sized, letter) : NULL;
+    if (!value)
+        value = item->io ? io_value(f, item->io, letter)
+                         : item->row ? row_value(f, item, letter) : NULL;
     return value ? value : file_value(f, letter);
 }
 
@@ -145,15 +158,21 @@ static bool text_holds(const EmitFile *f, char condition)
     case 'l': return f->o->weights_as != WEIGHTS_FILE;      /* linked in */
     case 'S': return f->o->weights_as == WEIGHTS_INCBIN;
     case 'C': return f->o->weights_as == WEIGHTS_ARRAY;
-    case 'a': return f->m->arena_bytes > 0;
-    case 'b': return f->m->batch > 1;
+    case 'a': return f->arena_bytes > 0;
     }
     return false;
 }
 
-static void repeat(const EmitFile *f, Str *out, char what, const char *text, const char *end)
+static void repeat(const EmitFile *f, Str *out, const Item *around, char what, const char *text,
+                   const char *end)
 {
-    Item item = {0};
+    Item item = *around;
+    for (int i = 0; i < f->o->n_sized && what == 'n'; i++) {
+        item.sized = f->o->sized[i];
+        item.number = i + 1;
+        add_text(f, out, &item, text, end);
+    }
+    item = (Item){0};
     if (text_holds(f, what))
         add_text(f, out, &item, text, end);
     for (int i = 0; i < f->o->n_rows && what == 'r'; i++) {
@@ -176,7 +195,7 @@ static void add_text(const EmitFile *f, Str *out, const Item *item, const char *
             str_char(out, *p);
         } else if (*++p == '{') {
             const char *close = strstr(p, "$}");
-            repeat(f, out, p[1], p + 2, close);
+            repeat(f, out, item, p[1], p + 2, close);
             p = close + 1;
         } else {
             str_add(out, text_value(f, item, *p));
@@ -184,14 +203,20 @@ static void add_text(const EmitFile *f, Str *out, const Item *item, const char *
     }
 }
 
-void emit_text_of(const EmitFile *f, Str *out, const EmitPublic *io, const Row *row,
-                  const char *text)
+void emit_text_of(const EmitFile *f, Str *out, const EmitPublic *io, const char *text)
 {
-    const Item item = {.io = io, .row = row};
+    const Item item = {.io = io};
+    add_text(f, out, &item, text, text + strlen(text));
+}
+
+void emit_text_for(const EmitFile *f, Str *out, const Row *row, const Module *sized,
+                   const char *text)
+{
+    const Item item = {.row = row, .sized = sized};
     add_text(f, out, &item, text, text + strlen(text));
 }
 
 void emit_text(const EmitFile *f, Str *out, const char *text)
 {
-    emit_text_of(f, out, NULL, NULL, text);
+    emit_text_of(f, out, NULL, text);
 }

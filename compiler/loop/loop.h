@@ -20,8 +20,10 @@
 #define MAX_DIMS 10      /* dimensions of a buffer, logical or physical */
 #define MAX_COND 8       /* conditions of one if */
 #define MAX_ROWS 8       /* target rows of a module */
+#define MAX_BATCHES 8    /* sizes of batch in one file */
 #define MAX_STEP_ARGS (2 * MAX_DIMS)     /* arguments of one step */
 #define MAX_SOURCES 4    /* tensors of the weights file that a made weight is computed from */
+#define LIST_GROUP 4     /* indices of a list that are used together */
 
 /* ---- types ------------------------------------------------------------------------------ */
 /* TYPE_BF16 is how a weight may be stored, the upper half of an f32; loads of it are f32. */
@@ -38,7 +40,7 @@ const char *scalar_name(ScalarType t);   /* "f32" "f64" "i32" "bf16" */
 ScalarType scalar_loaded(ScalarType t);  /* what a load from a buffer of that type has */
 
 /* ---- index expressions -------------------------------------------------------------------- */
-typedef struct Var {                 /* a loop variable: exactly one loop defines it */
+typedef struct Var {                 /* exactly one loop, list or pick defines it */
     const char *name;
     int64_t extent;                  /* 0 <= var < extent */
 } Var;
@@ -73,7 +75,8 @@ void index_range(Index x, int64_t *min, int64_t *max);             /* from the v
 bool index_divmod(Arena *a, Index x, int64_t d, Index *q, Index *r);
 
 /* ---- buffers ---------------------------------------------------------------------------- */
-typedef enum { BUF_IN, BUF_OUT, BUF_WEIGHT, BUF_SCRATCH, BUF_LOCAL } BufferKind;
+typedef enum { BUF_IN, BUF_OUT, BUF_WEIGHT, BUF_SCRATCH, BUF_LOCAL,
+               BUF_LIST } BufferKind;    /* BUF_LIST: the result of a list statement, local */
 
 typedef struct Dim {                 /* legal indices: -lo <= i < extent + hi */
     int64_t extent, lo, hi;
@@ -185,6 +188,12 @@ typedef enum {
     STMT_STORE,    /* buffer[index...] = expr */
     STMT_LOCAL,    /* buffer lives (uninitialised) until the end of the enclosing body */
     STMT_NOTE,     /* comment carried into every text */
+    /* Lists of indices, so that a loop can leave out what is zero. buffer: i32, a place for the
+     * number of groups, then the values of var where expr is not zero, in order; the last group is
+     * filled up with one where it is zero; one group more and all other places hold 0. */
+    STMT_LIST,
+    STMT_PICK,     /* var = expr, an element of a list, until the end of the enclosing body */
+    STMT_PREFETCH, /* buffer[index...] will be read soon: changes nothing */
 } StmtKind;
 
 typedef enum { LOOP_SERIAL, LOOP_UNROLL, LOOP_VECTOR, LOOP_PARALLEL } LoopKind;
@@ -203,15 +212,16 @@ struct Stmt {
     StmtKind kind;
     Stmt *next;
     Body body;                        /* FOR, IF */
-    const Var *var;                   /* FOR */
+    const Var *var;                   /* FOR, LIST, PICK */
     LoopKind loop;                    /* FOR */
     Cond cond[MAX_COND];              /* IF: all must hold */
     int n_cond;
     const Name *name;                 /* LET, VAR, SET */
-    Buffer *buffer;                   /* STORE, LOCAL */
-    const Index *index;               /* STORE: n_index of them */
+    Buffer *buffer;                   /* STORE, LOCAL, LIST, PREFETCH */
+    const Index *index;               /* STORE, PREFETCH: n_index of them */
     int n_index;
-    const Expr *expr;                 /* LET, VAR, SET, STORE; its lanes are the store's lanes */
+    const Expr *expr;                 /* LET, VAR, SET, STORE: its lanes are the store's lanes;
+                                         LIST, PICK; FOR: how many turns at most, or NULL */
     const char *text;                 /* NOTE */
 };
 
@@ -227,6 +237,11 @@ Stmt *stmt_set(Arena *a, const Name *n, const Expr *e);
 Stmt *stmt_store(Arena *a, Buffer *b, const Index *index, int n, const Expr *e);   /* copies */
 Stmt *stmt_local(Arena *a, Buffer *b);
 Stmt *stmt_note(Arena *a, const char *text);
+Stmt *stmt_list(Arena *a, const char *name, const Var *v, const Expr *e);
+/* Place `at` of a list: 0 is for a loop, the others are for picks. */
+const Expr *list_load(Arena *a, Buffer *list, Index at);
+Stmt *stmt_pick(Arena *a, const Var *v, const Expr *e);
+Stmt *stmt_prefetch(Arena *a, Buffer *b, const Index *index, int n);           /* copies */
 
 /* ---- kernels and modules ------------------------------------------------------------------ */
 typedef struct Kernel {
@@ -320,6 +335,8 @@ void body_subst(Arena *a, Body *b, const Var *v, Index by);
 void kernel_unique_names(Kernel *k);
 /* What a step calls on row number `row` of its module. */
 Kernel *step_kernel(const Step *s, int row);
+/* Does its algorithm compute the sums of the operator's definition, and only these? */
+bool kernel_sums_as_defined(const Kernel *k);
 /* Put in place of each statement what f adds to `out`: the statement, others or none. What is
  * nested in it has been rewritten before. Returns whether f said of any that it changed. */
 typedef bool (*StmtRewrite)(void *user, Stmt *s, Body *out);

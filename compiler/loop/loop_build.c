@@ -97,6 +97,11 @@ Kernel *step_kernel(const Step *s, int row)
     return row == 0 ? s->kernel : s->more[row - 1];
 }
 
+bool kernel_sums_as_defined(const Kernel *k)
+{
+    return k->algo == NULL || str_eq(k->algo, "im2col") || str_eq(k->algo, "skip-zeros");
+}
+
 Buffer *kernel_buffer(const Kernel *k, const char *name)
 {
     for (int i = 0; i < k->n_buffers; i++)

@@ -65,14 +65,14 @@ struct Op {                          /* a statement, ready to run */
     const Stmt *stmt;
     Op *next, *body;
     const Op *outer;                 /* the enclosing FOR */
-    int64_t turn;                    /* FOR */
-    const Update *updates;           /* FOR */
+    int64_t turn;                    /* FOR; LIST, PICK: the variable's value */
+    const Update *updates;           /* FOR, LIST, PICK */
     bool row;                        /* FOR: its turns can be computed at once */
     Check check[MAX_COND];           /* IF */
     const Node *expr;
     double *cell;                    /* LET, VAR, SET */
     const Address *access;            /* STORE */
-    void *data;                      /* LOCAL */
+    void *data;                      /* LOCAL, LIST */
 };
 
 typedef struct Binding {             /* where a Name or Buffer lives, which Op a Var belongs to */
@@ -203,15 +203,15 @@ static Op *op_make(Interp *in, const Stmt *s, const Op *outer)
     Op *op = NEW(in->arena, Op);
 
     *op = (Op){.stmt = s, .outer = outer};
+    if (s->var != NULL)
+        bind(in, s->var, op);
     if (s->expr != NULL)
         op->expr = node_make(in, s->expr);
     for (int i = 0; i < s->n_cond; i++)
         op->check[i] = (Check){affine_value(in, s->cond[i].index), 0, s->cond[i].extent - 1, i};
-    if (s->kind == STMT_FOR)
-        bind(in, s->var, op);
-    else if (s->kind == STMT_STORE)
+    if (s->kind == STMT_STORE)
         op->access = access_make(in, s->buffer, s->index, s->n_index, s->expr->type.lanes);
-    else if (s->kind == STMT_LOCAL)
+    else if (s->kind == STMT_LOCAL || s->kind == STMT_LIST)
         op->data = bind(in, s->buffer, arena_alloc(in->arena, (size_t)buffer_bytes(s->buffer)));
     else if (s->kind == STMT_LET || s->kind == STMT_VAR)
         op->cell = bind(in, s->name, NEW_ARRAY(in->arena, double, s->name->type.lanes));
@@ -259,8 +259,8 @@ static Op *ops_make(Interp *in, Body b, const Op *outer)
 
     for (const Stmt *s = b.first; s != NULL; s = s->next) {
         Op *op = op_make(in, s, outer);
-        bool loop = s->kind == STMT_FOR;
-        op->body = ops_make(in, s->body, loop ? op : outer);
+        bool loop = s->kind == STMT_FOR && s->expr == NULL;    /* of known length */
+        op->body = ops_make(in, s->body, s->kind == STMT_FOR ? op : outer);
         op->row = loop && is_row(op);
         for (*end = loop && s->var->extent == 1 ? op->body : op; *end != NULL; )
             end = &(*end)->next;
@@ -485,7 +485,9 @@ static void run_ops(Interp *in, Op *op);
 static void run_for(Interp *in, Op *op)
 {
     int64_t extent = op->stmt->var->extent;
+    double upto = op->expr != NULL ? node_eval(in, op->expr, 0) : (double)extent;
 
+    extent = upto < (double)extent ? (int64_t)upto : extent;
     if (op->row) {
         run_row(op);
         return;
@@ -497,6 +499,31 @@ static void run_for(Interp *in, Op *op)
     }
     for (const Update *u = op->updates; u != NULL; u = u->next)
         *u->now -= u->coef * extent;
+}
+
+/* The variable's next value, and what depends on it. */
+static void set_var(Op *op, int64_t value)
+{
+    for (const Update *u = op->updates; u != NULL; u = u->next)
+        *u->now += u->coef * (value - op->turn);
+    op->turn = value;
+}
+
+static void run_list(Interp *in, Op *op)
+{
+    int32_t *list = op->data, n = 0, zero = 0;
+
+    memset(list, 0, (size_t)buffer_bytes(op->stmt->buffer));
+    for (int32_t i = 0; i < op->stmt->var->extent; i++) {
+        set_var(op, i);
+        if (node_eval(in, op->expr, 0) != 0)
+            list[++n] = i;
+        else
+            zero = i;
+    }
+    while (n % LIST_GROUP != 0)
+        list[++n] = zero;
+    list[0] = n / LIST_GROUP;
 }
 
 static void run_ops(Interp *in, Op *op)
@@ -511,7 +538,9 @@ static void run_ops(Interp *in, Op *op)
             break;
         case STMT_LET: case STMT_VAR: case STMT_SET: case STMT_STORE: run_assign(in, op); break;
         case STMT_LOCAL: memset(op->data, 0xff, (size_t)buffer_bytes(s->buffer)); break;
-        case STMT_NOTE: break;
+        case STMT_LIST: run_list(in, op); break;
+        case STMT_PICK: set_var(op, (int64_t)node_eval(in, op->expr, 0)); break;
+        case STMT_NOTE: case STMT_PREFETCH: break;
         }
     }
 }

@@ -91,6 +91,8 @@ void stmt_visit_accesses(const Stmt *s, AccessVisit f, void *user)
 
     if (s->kind == STMT_STORE)
         f(user, &(Access){s->buffer, s->index, s->n_index, s->expr->type.lanes, true});
+    if (s->kind == STMT_PREFETCH)
+        f(user, &(Access){s->buffer, s->index, s->n_index, 1, false});
     stmt_visit_exprs(s, visit_load, &v);
 }
 
@@ -113,8 +115,8 @@ bool body_uses(Body body, const Buffer *b)
     bool uses = false;
 
     for (const Stmt *s = body.first; s != NULL && !uses; s = s->next)
-        uses = (s->kind == STMT_STORE && s->buffer == b) || stmt_loads(s, b)
-            || body_uses(s->body, b);
+        uses = ((s->kind == STMT_STORE || s->kind == STMT_PREFETCH) && s->buffer == b)
+            || stmt_loads(s, b) || body_uses(s->body, b);
     return uses;
 }
 
@@ -218,7 +220,7 @@ static void stmt_rename(RenameCx *cx, Stmt *s)
     s->name = renamed(cx, s->name);
 }
 
-/* Loops beside each other may share a spelling, nested ones may not. */
+/* Loops beside each other may share a spelling, nested ones and picks of a body may not. */
 static bool loop_name_in_scope(const RenameCx *cx, const char *name)
 {
     for (const Rename *r = cx->renames; r != NULL; r = r->next)
@@ -251,13 +253,14 @@ static void stmt_redefine(RenameCx *cx, Stmt *s)
     const Var *var = s->var;
     const Name *name = s->name;
 
-    if (s->kind == STMT_FOR) {
+    if (s->var != NULL) {
         s->var = var_new(cx->arena, name_spell(cx, var->name, true), var->extent);
         rename_add(cx, (Rename){.from = var, .by = index_var(cx->arena, s->var)});
-    } else if (s->kind == STMT_LET || s->kind == STMT_VAR) {
+    }
+    if (s->kind == STMT_LET || s->kind == STMT_VAR) {
         s->name = name_new(cx->arena, name_spell(cx, name->name, false), name->type, name->is_var);
         rename_add(cx, (Rename){.from = name, .to = (void *)(uintptr_t)s->name});
-    } else if (s->kind == STMT_LOCAL) {
+    } else if (s->kind == STMT_LOCAL || s->kind == STMT_LIST) {
         Buffer *b = NEW(cx->arena, Buffer);
         *b = *s->buffer;
         b->name = name_spell(cx, b->name, false);
@@ -275,8 +278,8 @@ static Body body_rename_copy(RenameCx *cx, Body b)
         const Rename *before = cx->renames;
         Stmt *c = NEW(cx->arena, Stmt);
         *c = *s;
-        stmt_rename(cx, c);
         stmt_redefine(cx, c);
+        stmt_rename(cx, c);          /* a list's expression has the list's own variable */
         c->body = body_rename_copy(cx, s->body);
         if (s->kind == STMT_FOR)
             cx->renames = before;
@@ -323,7 +326,7 @@ static void name_take_loop(void *user, Stmt *s)
 {
     RenameCx *cx = user;
 
-    if (s->kind == STMT_FOR)
+    if (s->var != NULL)
         map_put(cx->taken, s->var->name, NEW(cx->arena, int));
 }
 

@@ -241,3 +241,28 @@ Stmt *stmt_note(Arena *a, const char *text)
 {
     return stmt_new(a, (Stmt){.kind = STMT_NOTE, .text = arena_strdup(a, text)});
 }
+
+Stmt *stmt_list(Arena *a, const char *name, const Var *v, const Expr *e)
+{
+    Buffer *b = NEW(a, Buffer);
+
+    *b = (Buffer){.name = name, .kind = BUF_LIST, .type = TYPE_I32, .lanes = 1, .rank = 1};
+    b->dim[0].extent = 1 + v->extent + LIST_GROUP;
+    return stmt_new(a, (Stmt){.kind = STMT_LIST, .buffer = b, .var = v, .expr = e});
+}
+
+const Expr *list_load(Arena *a, Buffer *list, Index at)
+{
+    return expr_load(a, list, &at, 1, 1);
+}
+
+Stmt *stmt_pick(Arena *a, const Var *v, const Expr *e)
+{
+    return stmt_new(a, (Stmt){.kind = STMT_PICK, .var = v, .expr = e});
+}
+
+Stmt *stmt_prefetch(Arena *a, Buffer *b, const Index *index, int n)
+{
+    return stmt_new(a, (Stmt){.kind = STMT_PREFETCH, .buffer = b,
+                              .index = index_copy(a, index, n), .n_index = n});
+}

@@ -131,18 +131,26 @@ static void enter_loop(Parser *p)
     has_room(p, p->loops++, TEXT_MAX_LOOPS, "nested for and if");
 }
 
-/* oc < 24 { ... } or oc < 24, oy < 13 { ... }: a nest of loops of one kind */
-static Stmt *parse_loop(Parser *p, LoopKind kind)
+/* oc < 24; the variable is visible from here on */
+static const Var *parse_range(Parser *p)
 {
-    Var *v = NEW(p->arena, Var);
-    Stmt *s = stmt_for(p->arena, v, kind);
     Place place = p->token.place;
+    Var *v = NEW(p->arena, Var);
 
-    enter_loop(p);
     v->name = parse_name(p, "a loop variable");
     expect(p, "<");
     v->extent = parse_int(p, 0, TEXT_MAX_NUMBER);
     symbol_define(p, place, SYMBOL_VAR, v->name, v);
+    return v;
+}
+
+/* oc < 24 { ... } or oc < 24, oy < 13 { ... }: a nest of loops of one kind */
+static Stmt *parse_loop(Parser *p, LoopKind kind)
+{
+    enter_loop(p);
+    Stmt *s = stmt_for(p->arena, parse_range(p), kind);
+    if (accept(p, "upto"))
+        s->expr = parse_expr(p, (Type){TYPE_I32, 1});
     if (accept(p, ","))
         body_add(&s->body, parse_loop(p, kind));
     else
@@ -226,6 +234,46 @@ static Stmt *parse_local(Parser *p)
     return stmt_local(p->arena, b);
 }
 
+/* nz = nonzero i < 96 of x[i]; i ends with the statement, nz stays */
+static Stmt *parse_list(Parser *p)
+{
+    Place place = p->token.place;
+    const char *name = parse_name(p, "a list");
+    size_t mark = p->scope.n;
+
+    expect(p, "=");
+    expect(p, "nonzero");
+    const Var *v = parse_range(p);
+    expect(p, "of");
+    Access x = parse_access(p);
+    expect(p, ";");
+    scope_close(&p->scope, mark);
+    if (!x.buffer)
+        return NULL;
+    Stmt *s = stmt_list(p->arena, name, v, expr_load(p->arena, x.buffer, x.index, x.n, x.lanes));
+    symbol_define(p, place, SYMBOL_BUFFER, name, s->buffer);
+    return s;
+}
+
+/* i < 96 = nz[4*j + 1]; */
+static Stmt *parse_pick(Parser *p)
+{
+    const Var *v = parse_range(p);
+
+    expect(p, "=");
+    const Expr *e = parse_expr(p, (Type){TYPE_I32, 1});
+    expect(p, ";");
+    return stmt_pick(p->arena, v, e);
+}
+
+static Stmt *parse_prefetch(Parser *p)
+{
+    Access x = parse_access(p);
+
+    expect(p, ";");
+    return x.buffer ? stmt_prefetch(p->arena, x.buffer, x.index, x.n) : NULL;
+}
+
 /* What follows the first word tells a store x[..] and a set x = from a keyword, so that no word is
  * reserved. */
 static Stmt *parse_stmt(Parser *p)
@@ -247,6 +295,12 @@ static Stmt *parse_stmt(Parser *p)
         return parse_define(p, true);
     if (accept(p, "local"))
         return parse_local(p);
+    if (accept(p, "list"))
+        return parse_list(p);
+    if (accept(p, "pick"))
+        return parse_pick(p);
+    if (accept(p, "prefetch"))
+        return parse_prefetch(p);
     size_t mark = p->scope.n;
     int kind = accept_word(p, LOOP_WORD, 4);
     if (kind < 0) {

@@ -271,13 +271,22 @@ static void print_body(Printer *p, Body b)
     str_printf(&p->s, "%*s}", 4 * p->indent, "");
 }
 
+static void print_range(Str *s, const Var *v)
+{
+    str_printf(s, "%s < %" PRId64, name_text(s->arena, v->name), v->extent);
+}
+
 /* Loops of one kind with nothing between them share a head: for oc < 8, oy < 13 { ... }. */
 static void print_for(Printer *p, const Stmt *f)
 {
     str_add(&p->s, LOOP_WORD[f->loop]);
     for (const char *before = " ";; before = ", ") {
-        str_printf(&p->s, "%s%s < %" PRId64, before, name_text(p->s.arena, f->var->name),
-                   f->var->extent);
+        str_add(&p->s, before);
+        print_range(&p->s, f->var);
+        if (f->expr) {
+            str_add(&p->s, " upto ");
+            print_expr(&p->s, f->expr, NULL, 0);
+        }
         const Stmt *inner = f->body.first;
         if (!inner || inner->next || inner->kind != STMT_FOR || inner->loop != f->loop)
             break;
@@ -328,6 +337,29 @@ static void print_local(Str *s, const Buffer *b)
     str_char(s, ';');
 }
 
+static void print_list(Str *s, const Stmt *l)
+{
+    str_printf(s, "list %s = nonzero ", name_text(s->arena, l->buffer->name));
+    print_range(s, l->var);
+    str_add(s, " of ");
+    print_expr(s, l->expr, NULL, 0);
+    str_char(s, ';');
+}
+
+static void print_pick(Str *s, const Stmt *p)
+{
+    str_add(s, "pick ");
+    print_range(s, p->var);
+    print_value(s, p->expr, p->expr->type);
+}
+
+static void print_prefetch(Str *s, const Stmt *p)
+{
+    str_add(s, "prefetch ");
+    print_access(s, p->buffer, p->index, p->n_index, 1);
+    str_char(s, ';');
+}
+
 static void print_stmt(Printer *p, const Stmt *s)
 {
     str_printf(&p->s, "%*s", 4 * p->indent, "");
@@ -340,6 +372,9 @@ static void print_stmt(Printer *p, const Stmt *s)
     case STMT_STORE: print_store(&p->s, s); break;
     case STMT_LOCAL: print_local(&p->s, s->buffer); break;
     case STMT_NOTE: print_comment(&p->s, s->text); break;
+    case STMT_LIST: print_list(&p->s, s); break;
+    case STMT_PICK: print_pick(&p->s, s); break;
+    case STMT_PREFETCH: print_prefetch(&p->s, s); break;
     }
     end_line(p);
 }

@@ -25,7 +25,7 @@ typedef struct Verify {
     const Stmt *stmt;                /* being checked; NULL: the parameters */
     Scope scope;
     const CondScope *conds;
-    const Var **loops;               /* all loop variables so far: one loop each */
+    const Var **loops;               /* all variables so far: one loop, list or pick each */
     size_t n_loops, cap_loops;
     int depth, errors;
 } Verify;
@@ -311,7 +311,8 @@ static void verify_expr(void *user, const Expr *e)
 /* ---- statements ---------------------------------------------------------------------------- */
 static void verify_body(Verify *v, Body b);
 
-static void verify_for(Verify *v, const Stmt *s)
+/* From here on in its scope. */
+static bool define_var(Verify *v, const Stmt *s)
 {
     for (size_t i = 0; i < v->n_loops; i++)
         if (v->loops[i] == s->var)
@@ -319,15 +320,67 @@ static void verify_for(Verify *v, const Stmt *s)
     v->loops = arena_grow(v->cx->temp, v->loops, v->n_loops, v->n_loops + 1, &v->cap_loops,
                           sizeof *v->loops);
     v->loops[v->n_loops++] = s->var;
-    if (s->var->extent < 1 || s->var->extent > MAX_EXTENT) {
-        verify_error(v, "E0917", "loop '%s' has the extent %lld", s->var->name,
-                     (long long)s->var->extent);
-        return;
-    }
-    size_t mark = v->scope.n;
+    if (s->var->extent < 1 || s->var->extent > MAX_EXTENT)
+        return verify_error(v, "E0917", "loop '%s' has the extent %lld", s->var->name,
+                            (long long)s->var->extent);
     define(v, SYMBOL_VAR, s->var->name, s->var);
+    return true;
+}
+
+/* Is it an element of a list: its number of groups, or else one of its indices? Gives how many
+ * values the list's variable has. */
+static bool is_list_element(const Expr *e, bool groups, int64_t *values)
+{
+    int64_t first = 0, last = 0;
+
+    if (e->kind != EXPR_LOAD || e->buffer->kind != BUF_LIST || e->n_index != 1)
+        return false;
+    *values = e->buffer->dim[0].extent - 1 - LIST_GROUP;
+    index_range(e->index[0], &first, &last);
+    return groups ? first == 0 && last == 0 : first > 0;
+}
+
+static void verify_for(Verify *v, const Stmt *s)
+{
+    int64_t values;
+    size_t mark = v->scope.n;
+
+    if (s->expr != NULL && (s->loop != LOOP_SERIAL || !is_list_element(s->expr, true, &values)
+                            || s->var->extent < values / LIST_GROUP))
+        verify_error(v, "E0917", "the turns of '%s' are not those of a list's groups",
+                     s->var->name);
+    if (!define_var(v, s))
+        return;
     verify_body(v, s->body);
     scope_close(&v->scope, mark);
+}
+
+/* The list's own variable is visible only to its expression. */
+static void verify_list(Verify *v, const Stmt *s)
+{
+    const Expr *e = s->expr;
+    size_t mark = v->scope.n;
+
+    if (!define_var(v, s))
+        return;
+    stmt_visit_exprs(s, verify_expr, v);
+    scope_close(&v->scope, mark);
+    if (e->kind != EXPR_LOAD || e->type.lanes != 1 || s->var->extent % LIST_GROUP != 0
+        || s->var->extent > INT32_MAX || s->buffer->kind != BUF_LIST
+        || s->buffer->dim[0].extent != 1 + s->var->extent + LIST_GROUP)
+        verify_error(v, "E0917", "'%s' does not list single elements in whole groups of %d",
+                     s->buffer->name, LIST_GROUP);
+    else if (verify_buffer(v, s->buffer))
+        define(v, SYMBOL_BUFFER, s->buffer->name, s->buffer);
+}
+
+static void verify_pick(Verify *v, const Stmt *s)
+{
+    int64_t values;
+
+    if (!is_list_element(s->expr, false, &values) || s->var->extent < values)
+        verify_error(v, "E0917", "'%s' is not an index that a list holds", s->var->name);
+    define_var(v, s);
 }
 
 static void verify_if(Verify *v, const Stmt *s)
@@ -389,13 +442,20 @@ static void verify_local(Verify *v, const Stmt *s)
 static void verify_stmt(Verify *v, const Stmt *s)
 {
     v->stmt = s;
-    stmt_visit_exprs(s, verify_expr, v);
+    if (s->kind != STMT_LIST)
+        stmt_visit_exprs(s, verify_expr, v);
     switch (s->kind) {
     case STMT_FOR: verify_for(v, s); break;
     case STMT_IF: verify_if(v, s); break;
     case STMT_LET: case STMT_VAR: case STMT_SET: verify_assign(v, s); break;
     case STMT_STORE: verify_store(v, s); break;
     case STMT_LOCAL: verify_local(v, s); break;
+    case STMT_LIST: verify_list(v, s); break;
+    case STMT_PICK: verify_pick(v, s); break;
+    case STMT_PREFETCH:
+        verify_access(v, s->buffer, s->index, s->n_index,
+                      (Type){scalar_loaded(s->buffer->type), 1});
+        break;
     case STMT_NOTE: break;
     }
 }

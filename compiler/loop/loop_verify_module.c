@@ -87,7 +87,7 @@ static bool argument_kind_fits(const Buffer *b, const Value *v)
     case BUF_OUT: return v->kind == VALUE_OUTPUT || v->kind == VALUE_ACTIVATION;
     case BUF_WEIGHT: return v->kind == VALUE_WEIGHT;
     case BUF_SCRATCH: return v->kind == VALUE_SCRATCH;
-    case BUF_LOCAL: return false;
+    case BUF_LOCAL: case BUF_LIST: return false;
     }
     return false;
 }

@@ -159,7 +159,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
     nx->arena = gc->lower->arena;
     nx->node = n;
     nx->type = gc->lower->options->type;
-    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct")) {
+    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct") ||
+            (n->op->nest == linear_nest && str_eq(n->algo, "skip-zeros"))) {
         if (!n->op->nest_by)
             n->op->nest(nx);
         return true;
@@ -168,7 +169,8 @@ static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
                n->algo, n->op->nest_by ? " for these attributes and channels" : "");
     diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for square "
               "kernels without dilation over whole blocks of 16 channels, 'winograd 4', or "
-              "'winograd 4 rows 2' if that divides the rows of tiles" : "write 'direct'");
+              "'winograd 4 rows 2' if that divides the rows of tiles"
+                                             : "write 'direct' or, for linear, 'skip-zeros'");
     return false;
 }
 
@@ -229,6 +231,12 @@ static const char *group_origin(const GroupCx *gc)
     return s.data;
 }
 
+static void add_items(int64_t *sum, int64_t each, int64_t items)
+{
+    if (!checked_mul(each, items, &each) || !checked_add(*sum, each, sum))
+        *sum = INT64_MAX;
+}
+
 static void group_labels(GroupCx *gc)
 {
     Kernel *k = gc->kernel;
@@ -238,10 +246,8 @@ static void group_labels(GroupCx *gc)
     k->origin = group_origin(gc);
     for (int i = 0; i < g->n_nodes; i++) {
         OpCost cost = g->node[i]->op->cost(g->node[i]);
-        if (!checked_add(k->macs, cost.macs, &k->macs))
-            k->macs = INT64_MAX;
-        if (!checked_add(k->flops, cost.flops, &k->flops))
-            k->flops = INT64_MAX;
+        add_items(&k->macs, cost.macs, l->options->batch);
+        add_items(&k->flops, cost.flops, l->options->batch);
         if (!k->schedule)
             k->schedule = g->node[i]->schedule;
         if (g->node[i]->algo && !str_eq(g->node[i]->algo, "direct"))

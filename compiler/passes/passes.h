@@ -18,6 +18,9 @@ typedef struct PassCx {
     bool remarks;             /* the user wants them */
     bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
+    /* Is every element of a weight finite? NULL: the weights are not known. */
+    bool (*finite)(void *weights, const char *key);
+    void *weights;
 } PassCx;
 
 typedef PassResult (*GraphPass)(PassCx *, Graph *);

@@ -126,7 +126,7 @@ static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
         int64_t most = point < 0 ? 1 : p->nest->var[point]->extent;
         for (int64_t block = 1; block <= vectors && block <= most_vectors(p); block++)
             for (int64_t points = 1; points <= most && points <= 28; points++) {
-                Tile t = {lane, point, block, points, pad, scatter, 0, 0};
+                Tile t = {lane, point, block, points, pad, scatter, 0, 0, 0};
                 if (!tile_fits(p, &t))
                     break;
                 if (!tile_on_blocks(p, &t))

@@ -86,7 +86,9 @@ static void write_pack(const Problem *p, Str *out, const Tile *t, const Reductio
     if (lane < 0)
         return;
     int64_t step = frame_step(p->nest, load->index[lane]);
-    if (t->pad || !block_aligned(load->index[lane], p->nest->var[t->lane], width))
+    if (t->row)
+        width = t->row;
+    else if (t->pad || !block_aligned(load->index[lane], p->nest->var[t->lane], width))
         width = p->row->lanes;
     str_printf(out, "pack %s [", b->name);
     if (step)
@@ -183,6 +185,8 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
                     p->nest->var[t->point]->extent);
 }
 
+#define SKIP_ROW 2048                  /* floats: 8 KiB */
+#define LONGEST_SKIP_ROW 4096
 #define PARALLEL_CYCLES 50000          /* what is worth waking threads for */
 #define FRAME_CYCLES 20000             /* the same in a frame, among whose nests they are awake */
 #define PARALLEL_TASKS 4               /* loops with fewer iterations would leave threads idle */
@@ -254,12 +258,56 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
     str_printf(out, ", stage at %s", r->n ? r->loop[0].name : point ? point : block);
     if (r->partial >= 0)
         str_printf(out, ", partial %s", r->loop[r->partial].name);
+    if (t->row)
+        str_printf(out, ", skip %s", r->loop[r->partial].name);
     if (point)
         str_printf(out, ", unroll %s", point);
+    if (vector && !t->row)
+        str_printf(out, ", unroll %s", block);
     if (vector)
-        str_printf(out, ", unroll %s, vector %s", block, vector);
+        str_printf(out, ", vector %s", vector);
     if (parallel)
         str_printf(out, ", parallel %s", parallel);
+}
+
+/* How many outputs lie in a row of weights, a multiple of every vector width: memory is fast from
+ * 4 KiB on, and the row's sums stay in the first-level cache. 0: no such number. */
+static int64_t skip_row(int64_t outputs)
+{
+    int64_t all = (outputs + 15) / 16 * 16;
+    for (int64_t n = SKIP_ROW; n < outputs && n <= LONGEST_SKIP_ROW; n += 16)
+        if (outputs % n == 0)
+            return n;
+    return all >= 512 && all <= LONGEST_SKIP_ROW ? all : 0;
+}
+
+/* The tile for a kernel that skips zeros: all outputs of a row, whose sums are in memory. */
+static bool skipping_tile(const Problem *p, const Reductions *r, Tile *t)
+{
+    const Nest *nest = p->nest;
+    int64_t lanes = p->row->lanes;
+    int lane = -1;
+    for (int v = 0; v < nest->n_vars; v++) {
+        if (is_reduction(nest, v) || nest->var[v]->extent == 1)
+            continue;
+        if (lane >= 0)
+            return false;
+        lane = v;
+    }
+    if (!nest->kernel->algo || !str_eq(nest->kernel->algo, "skip-zeros") || lane < 0 ||
+        lanes == 1 || nest_skipped(nest) < 0 || r->n != 2 || !r->split || r->partial != 1 ||
+        r->loop[1].extent % LIST_GROUP)
+        return false;
+    int64_t outputs = nest->var[lane]->extent, row = skip_row(outputs);
+    int64_t over = (lanes - outputs % lanes) % lanes;
+    bool scatter = !can_be_lane(p, lane, false) ||
+                   (over && !lane_has_slack(p, nest->var[lane], over, false));
+    *t = (Tile){.lane = lane, .point = -1, .points = 1, .pad = over > 0, .scatter = scatter,
+                .row = row};
+    t->block = ((row < outputs ? row : outputs) + lanes - 1) / lanes;
+    t->cycles = p->weight_bytes / p->row->memory_bytes_per_cycle;
+    return row > 0 && can_be_lane(p, lane, scatter) &&
+           (!over || lane_has_slack(p, nest->var[lane], over, scatter));
 }
 
 /* A nest that keeps its loops may still have one whose iterations are tasks. */
@@ -320,6 +368,9 @@ const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, c
         Tile t = best_tile(&p);
         Reductions r = reductions_in_order(&p);
         choose_partial(&p, &r);
+        Tile row_tile;
+        if (skipping_tile(&p, &r, &row_tile))
+            t = row_tile;
         cycles[i] = t.cycles;
         if (t.lane < 0 && r.partial < 0 && (r.n == 0 || r.loop[0].half != '/')) {
             write_tasks(&p, &out, &t);

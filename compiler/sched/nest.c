@@ -436,6 +436,16 @@ static int count_loads(const Expr *e, const Buffer *b)
     return n;
 }
 
+int nest_skipped(const Nest *nest)
+{
+    const Expr *e = nest->update ? nest->update->expr : NULL;
+    for (int i = 0; nest_sums(nest) && e->kind == EXPR_FMA && !nest->n_cond && i < 2; i++)
+        if (e->arg[i]->kind == EXPR_LOAD && e->arg[i]->buffer->kind != BUF_WEIGHT &&
+            e->arg[1 - i]->kind == EXPR_LOAD && e->arg[1 - i]->buffer->kind == BUF_WEIGHT)
+            return i;
+    return -1;
+}
+
 bool nest_sums(const Nest *nest)
 {
     const Expr *e = nest->update ? nest->update->expr : NULL;

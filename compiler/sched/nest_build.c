@@ -4,7 +4,8 @@
  *     local acc[tile]                      the spatial loops from stage_at on
  *     for tile: acc = init
  *     for loops from stage_at on: acc = update(acc)      with `partial`: into a tile of its own,
- *                                                        which is then added to acc
+ *                                                        which is then added to acc; with `skip`
+ *                                                        over a list of what is not zero
  *     for tile: y = steps(acc)
  *
  * A split with a tail emits its inside twice (whole iterations, then the rest), a border loop up to
@@ -248,6 +249,72 @@ static void emit_partial(Emitter *m, Body *out, int level)
     emit_acc_store(m, leaf, expr_bin(m->arena, BIN_ADD, sum, acc_load(m, index)));
 }
 
+/* The update's operands where the skipped loop is at a variable. */
+static const Expr *operand_at(Emitter *m, int level, const Var *v, int arg)
+{
+    m->value[level] = index_var(m->arena, v);
+    return instance(m, m->nest->update)->expr->arg[arg];
+}
+
+/* A variable for place 1 + 4*j + u of the list, in groups further on. */
+static const Var *emit_pick(Emitter *m, Body *out, int level, const Stmt *list, const Var *j, int u)
+{
+    const Var *v = var_new(m->arena, m->nest->loop[level].name, list->var->extent);
+    Index at = index_make(m->arena, 1 + u, 1, j, LIST_GROUP);
+    body_add(out, stmt_pick(m->arena, v, list_load(m->arena, list->buffer, at)));
+    return v;
+}
+
+/* The tile's loops; with lanes, each turn fetches a vector of the rows it will need next. */
+static Body *open_skip_tile(Emitter *m, Body *out, int level, const Var *const *next)
+{
+    const Nest *nest = m->nest;
+    for (int i = level + 1; i < nest->n_loops; i++) {
+        for (int u = 0; nest->loop[i].kind == LOOP_VECTOR && u < LIST_GROUP; u++) {
+            m->value[i] = index_const(0);
+            const Expr *e = operand_at(m, level, next[u], 1 - nest_skipped(nest));
+            body_add(out, stmt_prefetch(m->arena, e->buffer, e->index, e->n_index));
+        }
+        out = open_loop(m, out, i, m->extent[i], 0);
+    }
+    return out;
+}
+
+/* list nz = nonzero i < 96 of x[i];
+ * for j < 24 upto nz[0] { pick i = nz[4*j + 1]; ... tile: part = fma(x[i], w[i], part) four times }
+ * One load and one store of the tile serve four products, and four rows of weights are read at a
+ * time: memory has more to do at once. */
+static void emit_skip(Emitter *m, Body *out, int level)
+{
+    const NestLoop *l = &m->nest->loop[level];
+    int x = nest_skipped(m->nest);
+    const Var *pick[2 * LIST_GROUP], *i = var_new(m->arena, l->name, m->extent[level]);
+    const Expr *factor[LIST_GROUP];
+    Index index[MAX_DIMS];
+    Stmt *list = stmt_list(m->arena, "nz", i, operand_at(m, level, i, x));
+    body_add(out, list);
+    const Var *j = var_new(m->arena, "j", i->extent / LIST_GROUP);
+    Stmt *groups = stmt_for(m->arena, j, LOOP_SERIAL);
+    groups->expr = list_load(m->arena, list->buffer, index_const(0));
+    body_add(out, groups);
+    bool vector = m->nest->loop[m->nest->n_loops - 1].kind == LOOP_VECTOR;
+    for (int u = 0; u < (vector ? 2 : 1) * LIST_GROUP; u++)
+        pick[u] = emit_pick(m, &groups->body, level, list, j, u);
+    for (int u = 0; u < LIST_GROUP; u++) {
+        const Expr *e = operand_at(m, level, pick[u], x);
+        const Name *name = name_new(m->arena, "x0", e->type, false);
+        body_add(&groups->body, stmt_let(m->arena, name, e));
+        factor[u] = expr_name(m->arena, name);
+    }
+    Body *leaf = open_skip_tile(m, &groups->body, level, pick + LIST_GROUP);
+    const Expr *sum = acc_load(m, index);
+    for (int u = 0; u < LIST_GROUP; u++) {
+        const Expr *w = operand_at(m, level, pick[u], 1 - x);
+        sum = expr_fma(m->arena, x ? w : factor[u], x ? factor[u] : w, sum);
+    }
+    emit_acc_store(m, leaf, sum);
+}
+
 /* An update written against the accumulator instead of its buffer. */
 static void emit_update(Emitter *m, Body *out, int level)
 {
@@ -256,6 +323,11 @@ static void emit_update(Emitter *m, Body *out, int level)
         return;
     if (level == nest->partial_at && !m->partial_open) {
         emit_partial(m, out, level);
+        return;
+    }
+    if (level == nest->partial_at && nest->skip) {
+        m->copies++;
+        emit_skip(m, out, level);
         return;
     }
     if (level < nest->n_loops) {

@@ -73,6 +73,7 @@ typedef struct Nest {
     bool scatter;                      /* the finished tile is stored element by element */
     int partial_at;                    /* sums from here on start at zero and are then added to
                                           the tile; -1: one chain */
+    bool skip;                         /* the partial sums leave out what is zero */
 } Nest;
 
 bool frame_within(const Frame *inner, const Frame *outer);       /* or the same */
@@ -98,6 +99,9 @@ int nest_first_loop(const Nest *nest, const char *name);
 /* Is the staged tile the same in each copy: no spatial split in it leaves anything over? If not,
  * the name of the loop that does. */
 bool nest_tile_whole(const Nest *nest, const char **loop);
+/* The operand of the update's products that may be zero, being no weight: its place among the
+ * arguments. -1: there is none. */
+int nest_skipped(const Nest *nest);
 /* Does the update add terms to its element, which may then be added in parts? */
 bool nest_sums(const Nest *nest);
 
@@ -115,6 +119,7 @@ bool verb_order(VerbCx *v, Nest *nest, const char *const *loops, int n);
 bool verb_stage(VerbCx *v, Nest *nest, const char *loop);        /* NULL: innermost */
 bool verb_scatter(VerbCx *v, Nest *nest);
 bool verb_partial(VerbCx *v, Nest *nest, const char *loop);
+bool verb_skip(VerbCx *v, Nest *nest, const char *loop);
 bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind);
 bool verb_tasks(VerbCx *v, Nest *const *nests, int n, Frame *frame, const char *loop);
 bool verb_border(VerbCx *v, Nest *nest, const char *loop);
@@ -150,6 +155,7 @@ typedef struct Tile {
     int lane, point;                   /* index into nest->var; -1: none */
     int64_t block, points;             /* vectors, iterations */
     bool pad, scatter;
+    int64_t row;                       /* skipping zeros: outputs of a row of weights; else 0 */
     double cycles;
     int copies;
 } Tile;

@@ -3,7 +3,8 @@
  *   schedule := line { ";" line }          line := [label ":"] verb { "," verb }
  *   verb := "split" loop factor ["tail=peel" | "tail=pad"] | "order" loop... | "stage" "at" loop
  *         | "stage" | "partial" loop | "scatter" | "unroll" loop... | "vector" loop
- *         | "parallel" loop | "border" loop | "pack" buffer "[" entry { "," entry } "]"
+ *         | "parallel" loop | "skip" loop | "border" loop
+ *         | "pack" buffer "[" entry { "," entry } "]"
  *   A loop is the nest's; `parallel` also takes one of the frames around it.
  *   entry := "d" N ["+" add] ["/" div] ["%" mod]      (with an add: "(d1+2)/4%8")
  */
@@ -178,17 +179,46 @@ static bool read_verb(Reader *r, Nest *nest, const char *verb)
         return verb_scatter(r->v, nest);
     if (str_eq(verb, "partial"))
         return verb_partial(r->v, nest, next_word(r));
+    if (str_eq(verb, "skip"))
+        return verb_skip(r->v, nest, next_word(r));
     if (str_eq(verb, "border"))
         return verb_border(r->v, nest, next_word(r));
     if (str_eq(verb, "pack"))
         return read_pack(r);
     static const char *const verbs[] = {"split", "order", "stage", "partial", "unroll", "vector",
-                                        "parallel", "border", "pack", "scatter"};
-    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 10);
+                                        "parallel", "border", "pack", "scatter", "skip"};
+    const char *near = str_nearest(r->v->cx->temp, verb, verbs, 11);
     fail_word(r, "unknown verb");
     if (near)
         diag_help(r->v->cx->diags, "did you mean '%s'?", near);
     return false;
+}
+
+/* The variable that a loop, or what it was split from, counts. */
+static const Var *counted_by(const Nest *nest, const char *loop)
+{
+    for (int i = nest->n_splits - 1; i >= 0; i--)
+        if (str_eq(nest->split[i].outer, loop) || str_eq(nest->split[i].inner, loop))
+            loop = nest->split[i].from;
+    for (int i = 0; i < nest->n_vars; i++)
+        if (str_eq(nest->var[i]->name, loop))
+            return nest->var[i];
+    return NULL;
+}
+
+/* One list serves the whole tile, and its turns are all that is left of the sum. */
+static bool check_skip(VerbCx *v, const Nest *nest)
+{
+    const Expr *x = nest->skip ? nest->update->expr->arg[nest_skipped(nest)] : NULL;
+    for (int i = nest->stage_at; x && i < nest->n_loops; i++) {
+        const NestLoop *l = &nest->loop[i];
+        if (i > nest->partial_at ? !l->reduction && l->kind != LOOP_PARALLEL &&
+                                   !varies(x->index, x->n_index, counted_by(nest, l->name))
+                                 : l->kind == LOOP_SERIAL)
+            continue;
+        return refuse(v, "'%s' cannot be in a tile that skips", l->name);
+    }
+    return true;
 }
 
 /* What later verbs can undo is checked at the end. */
@@ -204,7 +234,7 @@ static bool check_nest(VerbCx *v, const Nest *nest)
         if (!nest->loop[i].reduction)
             return refuse(v, "'%s' is outside of the partial sums of its own tile",
                           nest->loop[i].name);
-    return true;
+    return check_skip(v, nest);
 }
 
 /* A tile is a local array: small, with one dimension for each of its spatial loops. */

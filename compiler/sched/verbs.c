@@ -188,6 +188,28 @@ bool verb_partial(VerbCx *v, Nest *nest, const char *loop)
     return true;
 }
 
+/* Exact for finite weights: what is left out would add 0 * w to a sum that starts at zero. */
+bool verb_skip(VerbCx *v, Nest *nest, const char *loop)
+{
+    int at = find_loop(v, nest, loop);
+    if (at < 0)
+        return false;
+    if (at != nest->partial_at)
+        return refuse(v, "skip '%s' must be where partial sums begin", loop);
+    if (nest_skipped(nest) < 0)
+        return refuse(v, "skip needs a sum of products with weights; nest '%s' computes something "
+                      "else", nest->label);
+    if (nest->loop[at].extent % LIST_GROUP)
+        return refuse(v, "skip '%s' takes %d at a time, which %lld iterations do not divide into",
+                      loop, LIST_GROUP, (long long)nest->loop[at].extent);
+    for (int i = 0; i < nest->n_splits; i++)
+        if (!nest->split[i].whole && (str_eq(nest->split[i].inner, loop) ||
+                                      str_eq(nest->split[i].outer, loop)))
+            return refuse(v, "skip '%s' is a loop whose split leaves a rest", loop);
+    nest->skip = true;
+    return true;
+}
+
 bool verb_mark(VerbCx *v, Nest *nest, const char *loop, LoopKind kind)
 {
     int at = find_loop(v, nest, loop);

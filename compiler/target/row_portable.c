@@ -77,6 +77,10 @@ static const char *const vector[INS_COUNT] = {
     [INS_EXTRACT] = "($0)[$1]",
 };
 
+static const char *const scalar[INS_COUNT] = {
+    [INS_PREFETCH] = "__builtin_prefetch($0, 0, 2)",
+};
+
 const Row row_portable = {
     .name = "portable",
     .summary = "any processor: GNU vectors of 4 floats, gcc and clang",
@@ -92,6 +96,7 @@ const Row row_portable = {
     .condition = "defined(__GNUC__)",
     .vector_type = "n2c_f32x4",
     .helpers = helpers,
+    .scalar = {[TYPE_F32] = scalar},
     .vector = vector,
     .base = &row_scalar,
 };

@@ -92,6 +92,7 @@ static const char helpers[] =
 /* What all three scalar types share. */
 #define ARITHMETIC(suffix) \
     [INS_CONST] = "$0", \
+    [INS_PREFETCH] = "(void)$0", \
     [INS_ADD] = "($0 + $1)", \
     [INS_SUB] = "($0 - $1)", \
     [INS_MUL] = "($0 * $1)", \

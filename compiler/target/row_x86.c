@@ -26,6 +26,7 @@ static const char scalar_helpers[] =
 static const char *const scalar_f32[INS_COUNT] = {
     [INS_FMA] = "n2c_fma_x86($0, $1, $2)",
     [INS_SQRT] = "n2c_sqrt_x86($0)",
+    [INS_PREFETCH] = "_mm_prefetch((const char *)$0, _MM_HINT_T1)",
 };
 
 /* What the rows have in common; no row by itself. */

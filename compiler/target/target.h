@@ -21,7 +21,8 @@
     I(FMA)           /* $0 * $1 + $2 */ \
     I(NEG) I(ABS) I(SQRT) I(ROUND) I(POW2I)     /* UnOp of loop.h */ \
     I(SELECT_LT) I(SELECT_LE) I(SELECT_EQ) I(SELECT_NE)     /* $0 cmp $1 ? $2 : $3 */ \
-    I(EXTRACT)       /* lane $1 (a literal) of $0 */
+    I(EXTRACT)       /* lane $1 (a literal) of $0 */ \
+    I(PREFETCH)      /* $0 = address, to the second-level cache; or nothing */
 
 #define INS_ENUM(name) INS_##name,
 typedef enum { INSTRUCTIONS(INS_ENUM) INS_COUNT } Ins;

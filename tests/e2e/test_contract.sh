@@ -16,7 +16,8 @@ build() {     # network, isa, compiler, program, further flags
     local network=$1 isa=$2 cc=$3 program=$4
     shift 4
     $cc -O2 "$@" -DNET="$network" -DNET_HEADER="\"${network}_gen.h\"" \
-        -DSTACK_BYTES="${network^^}_STACK_BYTES" -I"$folder/$isa" \
+        -DSTACK_BYTES="${network^^}_STACK_BYTES" -DNET_MAX_BATCH="${network^^}_MAX_BATCH" \
+        -I"$folder/$isa" \
         -Iruntime/include tests/e2e/contract.c "$folder/$isa/${network}_gen.c" runtime/*.c \
         -o "$program" -lm -lpthread
 }
@@ -29,10 +30,11 @@ hold() {      # title, program and arguments
     [ $status -eq 0 ] || [ $status -eq 77 ] || failed=1
 }
 
-compile() {   # network, isa
+compile() {   # network, isa, further options
     local files=models
     [ -f models/$1.yaml ] || files=$folder
-    $net2c compile -q $files/$1.yaml -w $files/$1.safetensors --isa=$2 -o "$folder/$2/$1_gen"
+    $net2c compile -q $files/$1.yaml -w $files/$1.safetensors --isa=$2 -o "$folder/$2/$1_gen" \
+        "${@:3}"
 }
 
 # Convolutions by Winograd, of stride 1 and 2, in groups and bands: parallel loops within others.
@@ -51,11 +53,18 @@ END
 $net2c weights init -q "$folder/winograd.yaml" -o "$folder/winograd.safetensors"
 
 for isa in avx512,avx2,portable sse4,scalar; do
-    compile lenet5 $isa
+    compile lenet5 $isa --batch=1,8
     for cc in gcc clang; do
         build lenet5 $isa $cc "$folder/contract"
         hold "lenet5 $isa $cc" "$folder/contract" "$folder/$isa/lenet5_gen.n2w"
     done
+done
+# Winograd, groups and normalisation; the first batch, which decides layouts, need not be 1.
+for batch in 1,8 16,3; do
+    isa=avx512,avx2,portable
+    compile alexnet_small $isa --batch=$batch
+    build alexnet_small $isa gcc "$folder/contract"
+    hold "alexnet_small --batch=$batch" "$folder/contract" "$folder/$isa/alexnet_small_gen.n2w" --batch
 done
 # One order of sums: rows with FMA agree bit by bit, whichever came first, and so do those without.
 for isa in avx512,avx2 avx2,avx512 sse4,portable,scalar scalar,sse4,portable; do
@@ -67,13 +76,11 @@ for isa in avx512,avx2 avx2,avx512 sse4,portable,scalar scalar,sse4,portable; do
 done
 # The stack's bound is for optimised code: without -O gcc and clang give each vector its own place.
 for isa in avx512,avx2,portable sse4,scalar; do
-    for network in lenet5 alexnet_small; do
-        compile $network $isa
-        for compiler in "gcc -O1" "gcc -O3" "clang -O1" "clang -O3"; do
-            build $network $isa "${compiler% *}" "$folder/contract" "${compiler#* }"
-            hold "$network $isa $compiler, stack" "$folder/contract" \
-                "$folder/$isa/${network}_gen.n2w" --stack
-        done
+    compile alexnet_small $isa
+    for compiler in "gcc -O1" "gcc -O3" "clang -O1" "clang -O3"; do
+        build alexnet_small $isa "${compiler% *}" "$folder/contract" "${compiler#* }"
+        hold "alexnet_small $isa $compiler, stack" "$folder/contract" \
+            "$folder/$isa/alexnet_small_gen.n2w" --stack
     done
 done
 for source in runtime/*.c; do

@@ -2,9 +2,10 @@
 """What `net2c compile` promises about its files.
 
 Figures, on the full AlexNet: seconds and peak memory of the compiler, bytes of C, seconds of gcc.
-Quality, per instruction set: no warning from gcc or clang as strict C99, no symbol needed beyond
-the C library's memory functions, no writable data. Reproducibility: the same bytes in another folder,
-locale and time zone. The blob: a truncated, extended, changed or foreign one is refused.
+Quality, per instruction set and for several in a file: no warning from gcc or clang as strict C99
+and C11 and as C++17, no symbol needed beyond the C library's memory functions, no writable data.
+Reproducibility: the same bytes in another folder, locale and time zone. The blob: a truncated,
+extended, changed or foreign one is refused.
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
 import os
@@ -21,9 +22,12 @@ INCLUDE = ROOT / "runtime" / "include"
 COMPILE_SECONDS, GCC_SECONDS = 3.0, 15.0
 MEMORY_FACTOR = 1.5
 SOURCE_BYTES = 300 * 1024
-WARNINGS = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
+OTHER_LANGUAGES = (["gcc", "-std=c11"], ["clang", "-std=c11"], ["g++", "-std=c++17", "-xc++"],
+                   ["clang++", "-std=c++17", "-xc++"])
 MAY_NEED = {"memcpy", "memset", "memmove", "memcmp"}
-ROWS = ("avx512", "avx2", "sse4", "portable", "scalar")
+ROWS = ("avx512", "avx2", "sse4", "portable", "scalar", "avx512,avx2,portable", "sse4,scalar",
+        "avx512,scalar", "scalar,sse4")
 
 failures = []
 
@@ -94,11 +98,20 @@ def check_figures():
         path.unlink()
 
 
+def check_languages(base):
+    """No warning as C11 and C++ either."""
+    for compiler in OTHER_LANGUAGES:
+        result = execute([*compiler, *WARNINGS, f"-I{INCLUDE}", "-fsyntax-only",
+                          base.with_suffix(".c")])
+        expect(result.returncode == 0, f"{base.name} {base.parent.name} {' '.join(compiler)}: "
+               f"no warning\n{result.stderr[:2000]}")
+
+
 def check_object(compiler, base):
     """No warning, nothing needed, nothing writable."""
     name, target = f"{base.name} {base.parent.name} {compiler}", FOLDER / "object.o"
-    result = execute([compiler, *WARNINGS, "-O2", f"-I{INCLUDE}", "-c", base.with_suffix(".c"),
-                      "-o", target])
+    result = execute([compiler, "-std=c99", *WARNINGS, "-O2", f"-I{INCLUDE}", "-c",
+                      base.with_suffix(".c"), "-o", target])
     expect(result.returncode == 0, f"{name}: no warning\n{result.stderr[:2000]}")
     if result.returncode:
         return
@@ -118,6 +131,7 @@ def check_quality(weights):
                                f"--isa={row}")
         for compiler in ("gcc", "clang"):
             check_object(compiler, base)
+        check_languages(base)
     header = '#include "alexnet_small_gen.h"\nint main() { return ALEXNET_SMALL_MAX_BATCH - 1; }\n'
     (FOLDER / "header.cpp").write_text(header)
     result = execute(["clang", "-x", "c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",

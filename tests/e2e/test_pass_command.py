@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""--pass-cmd: a program as a graph pass. What it prints is compiled, into the same bytes each time; a
-wrong pass is found; and whatever a program does instead of its work, there is a message with its
+"""--pass-cmd: a program as a graph pass. What it prints is compiled, into the same bytes each time;
+a wrong pass is found; and whatever a program does instead of its work, there is a message with its
 code and status, no output file, and no process.
 
 Environment: NET2C, NET2C_TEST_DIR.

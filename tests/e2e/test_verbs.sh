@@ -53,6 +53,27 @@ root = json.load(open(sys.argv[1]))
 sys.exit(not eval(sys.argv[2]))' "$folder/out" "$1" || fail "not so: $1"
 }
 
+# ---- batch: sizes are refused or composed, to the same bits; the weights are there once
+lenet="models/lenet5.yaml -w models/lenet5.safetensors"
+for sizes in 0 8,-1 two 65537; do
+    status 2 compile $lenet -o "$folder/none" --batch=1,$sizes
+    says "E0003"
+done
+status 2 compile $lenet -o "$folder/none" --batch=2,3,4,5,6,7,8,9
+says "at most 7 sizes"
+status 0 run $lenet --isa=avx2,portable -i models/samples/lenet5_image.npy -o "$folder/one.npy"
+status 0 run $lenet --isa=avx2,portable -i models/samples/lenet5_image.npy -o "$folder/many.npy" --batch=3
+holds cmp "$folder/one.npy" "$folder/many.npy"
+status 0 verify $lenet --isa=avx2,portable --batch=5
+prints "^batches 5, 1  6 items at once  ok$"
+status 0 bench $lenet --isa=avx2,portable --batch=8 --runs 2 --json
+judge 'root["batch"] == 8 and root["layers"][0]["flops"] % 8 == 0'
+status 0 compile $lenet --isa=scalar --batch=1,8 -q -o "$folder/both"
+cp "$folder/both.json" "$folder/out"
+judge 'root["batch"] == 1 and [m["batch"] for m in root["more_batches"]] == [8]'
+judge '(lambda one, eight: one == eight != [])(*[[(b["name"], b["offset"], b["bytes"])
+        for b in m["buffers"] if b["kind"] == "weight"] for m in [root, *root["more_batches"]]])'
+
 # ---- check
 w=$folder/w.safetensors
 status 0 weights init $model --seed 3 -o "$w"

@@ -115,7 +115,8 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
                "%s *out)\n{\n    for (int i = 0; i < %d; i += %d) {\n        (void)p0; (void)p1;"
                " (void)p2; (void)p3;\n", attribute, number, type, type, type, type, type, CASES,
                in->lanes);
-    bool memory = in->ins == INS_LOAD || in->ins == INS_STORE || in->ins == INS_BCAST_LOAD;
+    bool fetch = in->ins == INS_PREFETCH;      /* is a statement, after which the element is read */
+    bool memory = in->ins == INS_LOAD || in->ins == INS_STORE || in->ins == INS_BCAST_LOAD || fetch;
     for (int k = 0; k < 4; k++) {
         Str s = str_new(cx->temp);
         const char *address = arena_printf(cx->temp, "&p%d[i]", k);
@@ -139,7 +140,12 @@ static void add_function(Cx *cx, Str *c, const Row *row, const Instr *in, int nu
         return;
     }
     Str value = str_new(cx->temp);
-    expand(&value, in->ins == INS_STORE ? row_format(row, INS_LOAD, t) : in->format, arg);
+    if (fetch) {
+        expand(c, in->format, arg);
+        str_add(c, ";\n");
+    }
+    expand(&value, in->ins == INS_STORE ? row_format(row, INS_LOAD, t) :
+                   fetch ? "*$0" : in->format, arg);
     const char *store[2] = {"&out[i]", value.data};
     str_add(c, "        ");
     if (in->lanes > 1)

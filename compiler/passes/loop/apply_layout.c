@@ -75,7 +75,7 @@ static void map_store(void *user, Stmt *s)
 {
     Layout *l = user;
     Index out[MAX_DIMS];
-    if (s->kind == STMT_STORE && s->buffer->kind != BUF_LOCAL &&
+    if ((s->kind == STMT_STORE || s->kind == STMT_PREFETCH) && s->buffer->kind != BUF_LOCAL &&
         physical_index(l, s->buffer, s->index, out)) {
         int n = buffer_indices(s->buffer, true);
         Index *index = NEW_ARRAY(l->arena, Index, n);

@@ -12,15 +12,16 @@
 #include "passes/passes.h"
 
 typedef struct Hoist {
-    const Var *var;
-    Map *written;             /* what the loop declares, assigns or stores, by name */
+    Map *written;             /* what the loop counts, declares, assigns or stores, by name */
     bool blocked;
 } Hoist;
 
 static void collect(void *user, Stmt *s)
 {
     Hoist *h = user;
-    if (s->kind == STMT_STORE || s->kind == STMT_LOCAL)
+    if (s->var)
+        map_put(h->written, s->var->name, h);
+    if (s->kind == STMT_STORE || s->kind == STMT_LOCAL || s->kind == STMT_LIST)
         map_put(h->written, s->buffer->name, h);
     if (s->kind == STMT_SET || s->kind == STMT_LET || s->kind == STMT_VAR)
         map_put(h->written, s->name->name, h);
@@ -34,7 +35,8 @@ static void check_expr(void *user, const Expr *e)
     if (e->kind == EXPR_NAME)
         h->blocked |= map_get(h->written, e->name->name) != NULL;
     for (int i = 0; i < e->n_index; i++)
-        h->blocked |= index_coef(e->index[i], h->var) != 0;
+        for (int t = 0; t < e->index[i].n; t++)
+            h->blocked |= map_get(h->written, e->index[i].term[t].var->name) != NULL;
 }
 
 /* May the let leave the loop whose writes are in h? */
@@ -52,7 +54,8 @@ static bool hoist_loop(Arena *temp, Stmt *s, Body *out)
 {
     bool changed = false;
     Body kept = {0};
-    Hoist h = {s->var, map_new(temp), false};
+    Hoist h = {map_new(temp), false};
+    map_put(h.written, s->var->name, &h);
     body_visit(s->body, collect, &h);
     for (Stmt *t = s->body.first, *next; t; t = next) {
         next = t->next;

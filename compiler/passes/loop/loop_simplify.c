@@ -38,7 +38,7 @@ static bool simplify(void *user, Stmt *s, Body *out)
     bool nest = s->kind == STMT_FOR || s->kind == STMT_IF;
     if (is_unused(x->used, s) || (nest && !s->body.first))
         return true;
-    if (s->kind == STMT_FOR && s->var->extent == 1) {
+    if (s->kind == STMT_FOR && s->var->extent == 1 && !s->expr) {
         body_append(out, body_copy(x->arena, s->body, s->var, index_const(0)));
         return true;
     }

@@ -1,0 +1,50 @@
+/* skip-zeros: large linear layers after a ReLU read only the weights of inputs that are not zero.
+ *
+ *   relu(x) -> y; linear(y) -> z    =>    relu(x) -> y; linear{algo: skip-zeros}(y) -> z
+ *
+ * needs:  to know the weights: every one must be finite, as 0 * infinity is no zero.
+ * keeps:  every bit (what is left out adds a zero), except that a sum which underflows to -0 may
+ *         keep its sign; an algo label that is already there.
+ * breaks: nothing.
+ *
+ * Weights that the second-level cache does not nearly hold come from memory, whose speed is that of
+ * the layer. A pool or a change of shape between the two layers keeps most zeros.
+ */
+#include "ops/ops.h"
+#include "passes/passes.h"
+
+#define CACHES 4                       /* weights are read from memory beyond that many */
+
+static bool has_zeros(const Node *n)
+{
+    return n->op == op_find("relu") || n->op == op_find("relu6") ||
+           (n->op == op_find("clip") && node_float(n, "min") == 0);
+}
+
+static bool keeps_zeros(const Node *n)
+{
+    return n->op->view || n->op == op_find("maxpool") || n->op == op_find("avgpool");
+}
+
+static bool skips(const PassCx *pc, const Node *n)
+{
+    const Node *from = n->in[0]->producer;
+    if (n->op->nest != linear_nest || n->algo || n->in[0]->shape.rank != 2)
+        return false;
+    while (from && keeps_zeros(from))
+        from = from->in[0]->producer;
+    return from && has_zeros(from) &&
+           shape_count(&n->param[0].shape) * (int64_t)sizeof(float) > CACHES * pc->row->l2_bytes &&
+           pc->finite && pc->finite(pc->weights, n->param[0].key);
+}
+
+PassResult skip_zeros(PassCx *pc, Graph *g)
+{
+    PassResult result = PASS_UNCHANGED;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (skips(pc, g->nodes[i])) {
+            g->nodes[i]->algo = "skip-zeros";
+            result = PASS_CHANGED;
+        }
+    return result;
+}
