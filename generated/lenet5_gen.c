@@ -99,7 +99,10 @@ N2C_INLINE double n2c_pow2i_f64(double x)
     return n2c_f64_of_bits((uint64_t)((int64_t)x + 1023) << 52);
 }
 #if defined(N2C_X86_64)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 N2C_INLINE __attribute__((target("fma"))) float n2c_fma_x86(float a, float b, float c)
 {
     return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));

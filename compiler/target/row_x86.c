@@ -12,8 +12,12 @@
 
 /* ---- single elements ------------------------------------------------------------------------ */
 
+/* g++ 12 warns of its own header's undefined vectors wherever they are inlined. */
 static const char scalar_helpers[] =
+    "#pragma GCC diagnostic push\n"
+    "#pragma GCC diagnostic ignored \"-Wuninitialized\"\n"
     "#include <immintrin.h>\n"
+    "#pragma GCC diagnostic pop\n"
     INLINE("target(\"fma\")") "float n2c_fma_x86(float a, float b, float c)\n"
     "{\n"
     "    return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));\n"

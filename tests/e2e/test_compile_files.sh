@@ -63,7 +63,7 @@ build_and_test() {
     array) holds "$* array" cc_ $warnings $language -c net_gen_weights.c -o weights.o
            linked=weights.o ;;
     esac
-    holds "$* code" cc_ $language -c net_gen.c -o code.o
+    holds "$* code" cc_ -Wall -Wextra -Werror $language -c net_gen.c -o code.o
     holds "$* test" cc_ $warnings $language -c net_gen_test.c -o test.o
     holds "$* link" "$compiler" test.o code.o $linked -lm -pthread -o test
     holds "$* self-test" ./test
@@ -129,6 +129,15 @@ holds "two: test" ./two
 sed '/want_some/,/}/s/NAN/1.0/' two_test.c >changed.c
 holds "two: changed" gcc $runtime changed.c two.c two_weights.c -lm -o changed
 refused 1 '^some\[[0-3]\] is -*nan, expected 1$' ./changed
+
+# ---- rounded weights: the definitions have them exact
+holds "bf16: compile" compile -o bf16 --selftest --precision=bf16w --isa=scalar --weights-as=array
+holds "bf16: rounds" grep -q uint16_t bf16.c
+holds "bf16: build" gcc -std=c99 $runtime -O1 bf16_test.c bf16.c bf16_weights.c -lm -o bf16
+holds "bf16: test" ./bf16
+sed 's/^    0\./    0.9/' bf16_test.c >changed.c
+holds "bf16: changed" gcc $runtime changed.c bf16.c bf16_weights.c -lm -o changed
+refused 1 '^scalar: WRONG$' ./changed
 
 # ---- refused
 refused 1 'at most 65536' "$net2c" compile "$root/models/lenet5.yaml" \

@@ -60,15 +60,19 @@ static const char *best_algo(PassCx *pc, const Node *n)
 {
     const char *best = NULL;
     double least = direct_cycles(n, pc->row) / GAIN;
-    for (int m = 2; m <= LARGEST_TILE; m++)
-        for (int64_t rows = (node_window(n).out[0] + m - 1) / m; rows > 0; rows--) {
+    for (int m = 2; m <= LARGEST_TILE; m++) {
+        const int64_t tiles = (node_window(n).out[0] + m - 1) / m;
+        for (int64_t rows = tiles; rows > 0; rows--) {
             WinogradForm f;
+            if (tiles % rows != 0)
+                continue;
             const char *algo = arena_printf(pc->arena, "winograd %d rows %d", m, (int)rows);
             if (!winograd_form(n, algo, &f) || winograd_cycles(n, pc->row, &f) >= least)
                 continue;
             least = winograd_cycles(n, pc->row, &f);
-            best = rows < f.tiles[0] ? algo : arena_printf(pc->arena, "winograd %d", m);
+            best = rows < tiles ? algo : arena_printf(pc->arena, "winograd %d", m);
         }
+    }
     return best;
 }
 
