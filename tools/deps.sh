@@ -9,13 +9,13 @@ packages=()
 for part in "$@"; do
     case $part in
     build) packages+=(gcc libc6-dev make cmake libyaml-dev libstb-dev) ;;
-    test) packages+=(clang g++ pkg-config libcmocka-dev python3 binutils) ;;
+    test) packages+=(clang g++ pkg-config libcmocka-dev python3 python3-yaml binutils) ;;
     demo) packages+=(libstb-dev) ;;
     bench) packages+=(clang g++ python3 python3-venv) ;;
     fixtures) packages+=(python3 python3-numpy python3-torch dataset-fashion-mnist) ;;
     ci) packages+=(gcc g++ libc6-dev clang make cmake pkg-config libyaml-dev libcmocka-dev libstb-dev
-                   python3 python3-numpy python3-torch dataset-fashion-mnist locales
-                   binutils) ;;
+                   python3 python3-numpy python3-torch python3-yaml dataset-fashion-mnist
+                   locales binutils) ;;
     *)
         echo "deps.sh: unknown part '$part' (build, test, demo, bench, fixtures, ci)" >&2
         exit 2

@@ -105,6 +105,8 @@ void str_double(Str *s, double v);
 void str_hex_double(Str *s, double v);
 bool parse_double(const char *text, double *out);   /* whole string; decimal, hex, inf, nan */
 bool parse_i64(const char *text, int64_t *out);     /* whole string; overflow is false */
+/* The words of text (NULL: none), separated by spaces, at most max of them; returns how many. */
+int str_words(Arena *a, const char *text, const char *word[], int max);
 bool str_eq(const char *a, const char *b);          /* NULLs are equal to each other only */
 /* The character at text (n > 0 bytes left) and its length; UTF8_INVALID consumes one byte. */
 uint32_t utf8_decode(const char *text, size_t n, size_t *used);

@@ -57,6 +57,18 @@ void str_printf(Str *s, const char *format, ...)
     va_end(args);
 }
 
+int str_words(Arena *a, const char *text, const char *word[], int max)
+{
+    int n = 0;
+    for (const char *p = text ? text : ""; *p && n < max; ) {
+        size_t length = strcspn(p, " ");
+        if (length > 0)
+            word[n++] = arena_strndup(a, p, length);
+        p += length + (p[length] == ' ');
+    }
+    return n;
+}
+
 bool str_eq(const char *a, const char *b)
 {
     if (a == NULL || b == NULL)

@@ -112,15 +112,16 @@ static bool run(Opt *x, int emit)
 
 static void check_print_after(Cx *cx, const Options *o)
 {
-    const char **names = NEW_ARRAY(cx->perm, const char *, pass_count() + 1);
+    const char **names = NEW_ARRAY(cx->perm, const char *, pass_count() + 2);
     int n = pass_count();
     for (int i = 0; i < n; i++)
         names[i] = pass_at(i)->name;
-    names[n] = "all";
+    names[n++] = PASS_CMD_NAME;
+    names[n++] = "all";
     for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++) {
         const char *name = o->value[OPT_PRINT_AFTER][i];
-        if (!pass_find(name) && !str_eq(name, "all"))
-            usage_unknown(cx, "pass", name, names, n + 1);
+        if (!pass_find(name) && !str_eq(name, "all") && !str_eq(name, PASS_CMD_NAME))
+            usage_unknown(cx, "pass", name, names, n);
     }
 }
 

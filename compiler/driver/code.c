@@ -4,8 +4,8 @@
  *
  * contract: missing folders are made. All files are written in full beside their targets before the
  * first takes its name, the weights first, since they are what a full disk hits. The command in
- * their first lines holds the options that decide the result, no paths: any folder gives the same
- * bytes.
+ * their first lines holds the options that decide the result, no paths but those in a --pass-cmd:
+ * any folder gives the same bytes.
  */
 #include "driver/driver.h"
 
@@ -62,6 +62,10 @@ static const char *command_of(const Pipeline *p)
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);
+    for (int i = 0; i < p->n_commands; i++)
+        str_printf(&s, " --pass-cmd='%s'", p->command[i]);
+    if (p->n_commands)
+        str_printf(&s, " --pass-cmd-after=%s", p->command_after->name);
     return s.data;
 }
 

@@ -79,6 +79,8 @@ double figures_median(const double *sorted, int n);
 int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
+#define PASS_CMD_NAME "pass-cmd"   /* of all passes from outside, where passes have names */
+
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
     PassCx pass_cx;
@@ -87,6 +89,12 @@ typedef struct Pipeline {          /* a model on its way to loops */
     PassRun run;
     const PassDef **pass;          /* in order */
     int n_passes;
+    const char *const *command;    /* passes from outside, n_commands of them */
+    int n_commands;
+    const PassDef *command_after;  /* where they run */
+    bool times;                    /* say how long each phase takes */
+    const char *phase;             /* the one that runs since phase_start; NULL: none */
+    double phase_start;
     ScalarType type;
     Graph *graph;
     int64_t batch[MAX_BATCHES];    /* items in a call; the first decides layouts, one is 1 */
@@ -110,6 +118,10 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
  * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
  * that on positive data each element is the size of what was summed up in it. */
 bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
+
+/* A program's standard output takes the place of the graph on its standard input. false: reported,
+ * the graph is as it was. */
+bool pass_command(Cx *cx, const char *command, Graph *g);
 
 /* ---- weights, generated files and running them ----------------------------------------------- */
 /* The files of a module: texts at BASE.c and BASE.h, the blob at BASE.n2w, then what is wanted. */

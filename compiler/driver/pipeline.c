@@ -6,11 +6,14 @@
  * runs them. Kernel passes go pass by pass over all kernels, so that what lies between two passes
  * is a whole network that can be printed and executed.
  *
+ * Passes from outside (--pass-cmd) run among the graph passes.
+ *
  * contract: after each pass the runner verifies the IR; false means that something was reported.
  */
 #include "driver/driver.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void unknown_row(Cx *cx, const char *name)
@@ -167,6 +170,21 @@ static bool find_choice(Cx *cx, const Options *o, OptId option, const char *firs
     return str_eq(value, second);
 }
 
+static void find_commands(Pipeline *p, const Options *o)
+{
+    const char *after = option_text(o, OPT_PASS_CMD_AFTER, "narrow-weights");
+    p->command = o->value[OPT_PASS_CMD];
+    p->n_commands = o->n[OPT_PASS_CMD];
+    p->command_after = find_pass(p->cx, after);
+    if (p->command_after && p->command_after->level != LEVEL_GRAPH) {
+        diag_error(p->cx->diags, NO_PLACE, "E0007", "a pass from outside cannot run after '%s'",
+                   after);
+        diag_help(p->cx->diags, "it works on graphs: name a pass on graphs");
+    }
+    if (o->n[OPT_PASS_CMD_AFTER] && p->n_commands == 0)
+        diag_error(p->cx->diags, NO_PLACE, "E0004", "--pass-cmd-after needs --pass-cmd");
+}
+
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
@@ -175,8 +193,10 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
     p->pass_cx.strict = find_choice(cx, o, OPT_MATH, "default", "strict");
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
+    p->times = o->n[OPT_TIME_PASSES] > 0;
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
     check_disabled(cx, o);
+    find_commands(p, o);
     p->run.disabled = o->value[OPT_DISABLE_PASS];
     p->run.n_disabled = o->n[OPT_DISABLE_PASS];
     p->run.stop_after = option_text(o, OPT_STOP_AFTER, NULL);
@@ -189,21 +209,59 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     return diags_error_count(cx->diags) == 0;
 }
 
+static void end_phase(Pipeline *p)
+{
+    if (p->times && p->phase)
+        fprintf(stderr, "%10s ms  %s\n",
+                figure_fixed(p->cx->temp, clock_ms() - p->phase_start, 3), p->phase);
+    p->phase = NULL;
+}
+
+static void start_phase(Pipeline *p, const char *name)
+{
+    end_phase(p);
+    progress("%s", name);
+    p->phase = name;
+    p->phase_start = clock_ms();
+}
+
 /* Besides the pass, what watches it after each step can fail. */
 static bool no_errors(const Pipeline *p, bool ok)
 {
     return ok && diags_error_count(p->cx->diags) == 0;
 }
 
+static bool run_commands(Pipeline *p)
+{
+    static const PassDef outside = {.name = PASS_CMD_NAME, .level = LEVEL_GRAPH};
+    bool ok = true;
+    for (int i = 0; ok && i < p->n_commands; i++) {
+        start_phase(p, p->command[i]);
+        ok = pass_command(p->cx, p->command[i], p->graph);
+        if (ok && p->run.dump)
+            p->run.dump(p->run.user, &outside, p->graph, NULL, NULL);
+        arena_reset(p->cx->temp);
+        ok = no_errors(p, ok);
+    }
+    return ok;
+}
+
+/* Passes from outside run before the first pass that stands behind their place in passes.def, so
+ * that the place need not be among the passes that run. */
 bool pipeline_graph(Pipeline *p)
 {
-    bool ok = true;
-    for (int i = 0; ok && i < p->n_passes; i++) {
-        if (p->pass[i]->level != LEVEL_GRAPH)
-            continue;
-        progress("%s", p->pass[i]->name);
-        ok = no_errors(p, pass_run_graph(&p->pass_cx, &p->run, p->pass[i], p->graph));
+    const PassDef *stop = p->run.stop_after ? pass_find(p->run.stop_after) : NULL;
+    bool ok = true, waiting = !stop || stop >= p->command_after;
+    for (int i = 0; ok && i < p->n_passes && p->pass[i]->level == LEVEL_GRAPH; i++) {
+        if (waiting && p->pass[i] > p->command_after) {
+            waiting = false;
+            ok = run_commands(p);
+        }
+        start_phase(p, p->pass[i]->name);
+        ok = ok && no_errors(p, pass_run_graph(&p->pass_cx, &p->run, p->pass[i], p->graph));
     }
+    ok = ok && (!waiting || run_commands(p));
+    end_phase(p);
     return ok;
 }
 
@@ -217,9 +275,10 @@ static Module *lower_for(Pipeline *p, const Row *row, int64_t batch)
 
 bool pipeline_lower(Pipeline *p)
 {
-    progress("lowering");
+    start_phase(p, "lowering");
     p->module = lower_for(p, p->row[0], p->batch[0]);
     bool ok = p->module && module_verify(p->cx, p->module);
+    end_phase(p);
     arena_reset(p->cx->temp);
     return ok;
 }
@@ -240,7 +299,7 @@ static bool kernel_passes(Pipeline *p, const Module *m, const Row *row)
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_KERNEL)
             continue;
-        progress("%s", p->pass[i]->name);
+        start_phase(p, p->pass[i]->name);
         ok = pass_on_kernels(p, p->pass[i], m, row);
     }
     return ok;
@@ -300,9 +359,10 @@ static bool module_passes(Pipeline *p, Module *m)
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_MODULE)
             continue;
-        progress("%s", p->pass[i]->name);
+        start_phase(p, p->pass[i]->name);
         ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], m));
     }
+    end_phase(p);
     return ok;
 }
 
@@ -416,7 +476,10 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
         return false;
     p->pass_cx.finite = weight_is_finite;
     p->pass_cx.weights = *w;
-    if (weights_check(cx, *w, p->graph) && pipeline_run(p))
+    /* A pass from outside may give layers other weights. */
+    bool outside = p->n_commands > 0;
+    if ((outside || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
+        (!outside || weights_check(cx, *w, p->graph)) && pipeline_lower(p) && pipeline_module(p))
         return true;
     weights_close(*w);
     return false;

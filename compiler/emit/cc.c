@@ -35,19 +35,6 @@ static bool cc_error(Cx *cx, const char *code, const char *what, const char *det
     return false;
 }
 
-/* Adds the words of text, separated by spaces, MAX_WORDS at most; returns how many. */
-static int add_words(Cx *cx, const char *text, const char *argv[])
-{
-    int n = 0;
-    for (const char *p = text ? text : ""; *p && n < MAX_WORDS; ) {
-        size_t word = strcspn(p, " ");
-        if (word > 0)
-            argv[n++] = arena_strndup(cx->temp, p, word);
-        p += word + (p[word] == ' ');
-    }
-    return n;
-}
-
 /* The words of the compiler, ours, the caller's. */
 static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
                            const char *cc, const char *flags, const char *argv[MAX_ARGS])
@@ -55,11 +42,11 @@ static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const 
     /* A path is never an option. */
     const char *path = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
     const char *const files[] = {"-I", include_dir, "-o", m->object, path, "-lm", NULL};
-    int n = add_words(cx, cc ? cc : getenv("CC"), argv);
+    int n = str_words(cx->temp, cc ? cc : getenv("CC"), argv, MAX_WORDS);
     if (n == 0)
         argv[n++] = "cc";
-    n += add_words(cx, "-O2 -std=c99 -shared -fPIC", argv + n);
-    n += add_words(cx, flags, argv + n);
+    n += str_words(cx->temp, "-O2 -std=c99 -shared -fPIC", argv + n, MAX_WORDS);
+    n += str_words(cx->temp, flags, argv + n, MAX_WORDS);
     memcpy(argv + n, files, sizeof files);
 }
 

@@ -31,7 +31,7 @@ typedef struct EmitFiles {         /* contents; written by the driver */
 
 typedef struct EmitOptions {
     const char *base_name;         /* "alexnet_gen": names of the files in comments */
-    const char *command;           /* options in the first lines, no paths */
+    const char *command;           /* options in the first lines */
     const char *version;
     const Row *const *row;         /* the module's, the best one first */
     int n_rows;

@@ -321,6 +321,19 @@ static void str_eq_and_nearest(void **state)
     assert_null(str_nearest(cx->temp, "conv", ops, 0));
 }
 
+static void str_words_by_spaces(void **state)
+{
+    Cx *cx = *state;
+    const char *word[3] = {NULL};
+    assert_int_equal(str_words(cx->temp, "  gcc  -O2 ", word, 3), 2);
+    assert_string_equal(word[0], "gcc");
+    assert_string_equal(word[1], "-O2");
+    assert_int_equal(str_words(cx->temp, "a b c d", word, 2), 2);
+    assert_string_equal(word[1], "b");
+    assert_int_equal(str_words(cx->temp, " ", word, 3), 0);
+    assert_int_equal(str_words(cx->temp, NULL, word, 3), 0);
+}
+
 static void hash_is_fnv1a(void **state)
 {
     (void)state;
@@ -388,6 +401,7 @@ int main(void)
         cmocka_unit_test(parse_double_takes_whole_numbers_only),
         cmocka_unit_test(parse_i64_checks_range),
         WITH_CX(str_eq_and_nearest),
+        WITH_CX(str_words_by_spaces),
         cmocka_unit_test(hash_is_fnv1a),
         cmocka_unit_test(utf8_is_strict),
         WITH_CX(map_keeps_order),

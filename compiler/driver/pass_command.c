@@ -1,0 +1,241 @@
+/* pass_command: a graph pass from outside, a program in any language.
+ *
+ *     net2c opt net.yaml --pass-cmd='./drop_relu.py --all'
+ *     graph_text -> the program's standard input; its standard output -> model_parse -> the graph
+ *
+ * The program is started directly, without a shell: spaces separate its arguments, no character
+ * means anything else. It need not read what it gets; what it prints and its exit status count.
+ * What it says on standard error goes where ours goes.
+ *
+ * contract: false: reported, and the graph is as it was. Either way nothing of the program's
+ * process group runs any more. The network's name, inputs, outputs and samples stay.
+ */
+#define _GNU_SOURCE
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { MAX_SECONDS = 10, MAX_WORDS = 64, TO_IT = 0, FROM_IT = 1 };
+
+typedef struct Talk {              /* with the program */
+    const char *command;
+    pid_t child;
+    int fd[2];                     /* our ends of its standard input and output; -1: closed */
+    const char *text;              /* left to be written */
+    size_t left;
+    char *answer;                  /* room for one byte more than it may have */
+    size_t size;
+    double end;                    /* clock_ms when its time is up */
+} Talk;
+
+static void shut(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* In a process group of its own, so that all of it ends when we want it to. */
+static int spawn(Talk *t, const char *const argv[], const int its_end[2])
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t group;
+    int error = posix_spawn_file_actions_init(&files);
+    if (error != 0)
+        return error;
+    error = posix_spawnattr_init(&group);
+    if (error == 0) {
+        posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
+        for (int i = 0; i < 2 && error == 0; i++)
+            error = posix_spawn_file_actions_adddup2(&files, its_end[i], i);
+        if (error == 0)
+            error = posix_spawnp(&t->child, argv[0], &files, &group, (char *const *)argv, environ);
+        posix_spawnattr_destroy(&group);
+    }
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+static bool start(Cx *cx, Talk *t)
+{
+    const char *argv[MAX_WORDS + 1] = {NULL};
+    int to[2], from[2], error = 0;
+    if (str_words(cx->temp, t->command, argv, MAX_WORDS) == 0) {
+        diag_error(cx->diags, NO_PLACE, "E0003", "--pass-cmd needs a program");
+        return false;
+    }
+    if (pipe2(to, O_CLOEXEC) != 0) {
+        error = errno;
+    } else if (pipe2(from, O_CLOEXEC) != 0) {
+        error = errno;
+        shut(&to[0]);
+        shut(&to[1]);
+    } else {
+        error = spawn(t, argv, (const int[]){to[0], from[1]});
+        shut(&to[0]);
+        shut(&from[1]);
+        t->fd[TO_IT] = to[1];
+        t->fd[FROM_IT] = from[0];
+    }
+    if (error == 0)
+        return true;
+    diag_error(cx->diags, NO_PLACE, "E0131", "cannot start the pass '%s': %s", argv[0],
+               strerror(error));
+    diag_help(cx->diags, "a script needs permission to run (chmod +x) and a first line like "
+                         "'#!/usr/bin/env python3'; one in this folder is called ./NAME");
+    return false;
+}
+
+/* As much as a pipe takes without waiting. A program that has stopped reading is no error. */
+static void give(Talk *t)
+{
+    ssize_t n = write(t->fd[TO_IT], t->text, t->left < PIPE_BUF ? t->left : PIPE_BUF);
+    if (n > 0) {
+        t->text += n;
+        t->left -= (size_t)n;
+    }
+    if (t->left == 0 || (n < 0 && errno != EINTR))
+        shut(&t->fd[TO_IT]);
+}
+
+static void take(Talk *t)
+{
+    ssize_t n = read(t->fd[FROM_IT], t->answer + t->size, MAX_MODEL_FILE + 1 - t->size);
+    if (n > 0)
+        t->size += (size_t)n;
+    else if (n == 0 || errno != EINTR)
+        shut(&t->fd[FROM_IT]);
+}
+
+/* Until the program closes its output, prints too much or has had its time. */
+static void talk(Talk *t)
+{
+    for (double left = 1; left > 0 && t->fd[FROM_IT] >= 0 && t->size <= MAX_MODEL_FILE; ) {
+        struct pollfd ready[] = {{t->fd[TO_IT], POLLOUT, 0}, {t->fd[FROM_IT], POLLIN, 0}};
+        left = t->end - clock_ms();
+        if (left <= 0 || poll(ready, 2, (int)left + 1) <= 0)
+            continue;
+        if (ready[TO_IT].revents)
+            give(t);
+        if (ready[FROM_IT].revents)
+            take(t);
+    }
+}
+
+/* Has it ended, or does it in the time it has left? It stays to be waited for. */
+static bool ends(const Talk *t)
+{
+    siginfo_t info = {.si_pid = 0};
+    if (t->fd[FROM_IT] >= 0)
+        return false;
+    while (waitid(P_PID, (id_t)t->child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0) {
+        if (clock_ms() > t->end)
+            return false;
+        poll(NULL, 0, 1);
+    }
+    return true;
+}
+
+/* The whole exchange; *status as of waitpid. Nothing is allocated meanwhile: running out of memory
+ * would leave the program behind. false: it had to be stopped. */
+static bool run_command(Cx *cx, Talk *t, int *status)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
+    cx->child = t->child;
+    sigaction(SIGPIPE, &ignore, &before);
+    talk(t);
+    shut(&t->fd[TO_IT]);
+    bool ended = ends(t);
+    shut(&t->fd[FROM_IT]);
+    sigaction(SIGPIPE, &before, NULL);
+    kill(-t->child, SIGKILL);
+    while (waitpid(t->child, status, 0) < 0 && errno == EINTR)
+        ;
+    cx->child = 0;
+    return ended;
+}
+
+static bool report(Cx *cx, const Talk *t, bool ended, int status)
+{
+    if (t->size > MAX_MODEL_FILE) {
+        diag_error(cx->diags, NO_PLACE, "E0133", "the pass '%s' printed more than %zu MiB",
+                   t->command, MAX_MODEL_FILE >> 20);
+    } else if (!ended) {
+        diag_error(cx->diags, NO_PLACE, "E0133", "the pass '%s' did not end within %d seconds",
+                   t->command, MAX_SECONDS);
+        diag_help(cx->diags, "it must read to the end of its input and then end, with all that "
+                             "it has started");
+    } else if (WIFSIGNALED(status)) {
+        diag_error(cx->diags, NO_PLACE, "E0132", "the pass '%s' died of signal %d", t->command,
+                   WTERMSIG(status));
+    } else if (WEXITSTATUS(status) != 0) {
+        diag_error(cx->diags, NO_PLACE, "E0132", "the pass '%s' failed with status %d",
+                   t->command, WEXITSTATUS(status));
+    } else if (t->size == 0) {
+        diag_error(cx->diags, NO_PLACE, "E0134", "the pass '%s' printed nothing", t->command);
+        diag_help(cx->diags, "it must print the whole graph, changed or not");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool same_tensors(Tensor *const *a, int n, Tensor *const *b, int m)
+{
+    for (int i = 0; i < n && n == m; i++)
+        if (!str_eq(a[i]->name, b[i]->name) || !shape_equal(&a[i]->shape, &b[i]->shape))
+            return false;
+    return n == m;
+}
+
+/* What the program printed takes the place of the graph. */
+static bool accept(Cx *cx, const Talk *t, Graph *g)
+{
+    Graph *found = model_parse(cx, arena_printf(cx->perm, "<%s>", t->command), t->answer, t->size);
+    if (!found) {
+        diag_note(cx->diags, NO_PLACE, "this is what the pass '%s' printed", t->command);
+        return false;
+    }
+    if (!str_eq(g->name, found->name) ||
+        !same_tensors(g->inputs, g->n_inputs, found->inputs, found->n_inputs) ||
+        !same_tensors(g->outputs, g->n_outputs, found->outputs, found->n_outputs)) {
+        diag_error(cx->diags, NO_PLACE, "E0134", "the pass '%s' changed the name, the inputs or "
+                   "the outputs of the network", t->command);
+        diag_help(cx->diags, "a layer that makes an output keeps its name and shape");
+        return false;
+    }
+    found->file = g->file;
+    found->doc = g->doc;
+    found->samples = g->samples;
+    found->n_samples = g->n_samples;
+    found->preprocess = g->preprocess;
+    found->n_preprocess = g->n_preprocess;
+    *g = *found;
+    return graph_verify(cx, g);
+}
+
+bool pass_command(Cx *cx, const char *command, Graph *g)
+{
+    int status = 0;
+    Talk t = {.command = command, .text = graph_text(cx->temp, g), .fd = {-1, -1}};
+    t.left = strlen(t.text);
+    t.answer = NEW_ARRAY(cx->perm, char, MAX_MODEL_FILE + 1);
+    t.end = clock_ms() + 1e3 * MAX_SECONDS;
+    bool started = start(cx, &t);
+    bool ended = started && run_command(cx, &t, &status);
+    bool ok = started && report(cx, &t, ended, status) && accept(cx, &t, g);
+    arena_reset(cx->temp);
+    return ok;
+}
