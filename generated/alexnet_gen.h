@@ -74,7 +74,7 @@
 /* elements an item */
 #define ALEXNET_IMAGE_COUNT ((size_t)150528u)
 #define ALEXNET_LOGITS_COUNT ((size_t)1000u)
-/* bytes; the arena's are for one call of any batch, the stack's at most, with -O1 or more */
+/* bytes; the arena's are for one call of any batch, the stack's at most, from -O1 on */
 #define ALEXNET_WEIGHTS_BYTES ((size_t)260594240u)
 #define ALEXNET_ARENA_BYTES(threads) ((size_t)2252928u)
 #define ALEXNET_ARENA_ALIGN ((size_t)64u)

@@ -74,7 +74,7 @@
 /* elements an item */
 #define LENET5_IMAGE_COUNT ((size_t)784u)
 #define LENET5_LOGITS_COUNT ((size_t)10u)
-/* bytes; the arena's are for one call of any batch, the stack's at most, with -O1 or more */
+/* bytes; the arena's are for one call of any batch, the stack's at most, from -O1 on */
 #define LENET5_WEIGHTS_BYTES ((size_t)454976u)
 #define LENET5_ARENA_BYTES(threads) ((size_t)62720u)
 #define LENET5_ARENA_ALIGN ((size_t)64u)

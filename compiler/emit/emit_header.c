@@ -82,7 +82,7 @@ static const char declarations[] =
     "#define $N_MAX_BATCH ((size_t)$Bu)\n"
     "/* elements an item */\n"
     "${p#define $N_$M_COUNT ((size_t)$ku)\n$}"
-    "/* bytes; the arena's are for one call of any batch, the stack's at most, with -O1 or more */\n"
+    "/* bytes; the arena's are for one call of any batch, the stack's at most, from -O1 on */\n"
     "#define $N_WEIGHTS_BYTES ((size_t)$Wu)\n"
     "#define $N_ARENA_BYTES(threads) ((size_t)$Au)\n"
     "#define $N_ARENA_ALIGN ((size_t)64u)\n"
