@@ -474,7 +474,8 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
     if (!*w)
         return false;
-    p->pass_cx.finite = weight_is_finite;
+    /* rows of weights for one item at a time do not serve several */
+    p->pass_cx.finite = p->n_batches == 1 ? weight_is_finite : NULL;
     p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
     bool outside = p->n_commands > 0;
