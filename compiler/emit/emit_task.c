@@ -2,8 +2,8 @@
  *
  * example: of `for n < 2 { parallel oc < 24 { ... y[n, oc] = ...; } }` the loop oc, which needs n.
  *
- * contract: loops within a task are no tasks, nor is one that needs a name or a local buffer of the
- * bodies around it: those run serially.
+ * contract: loops within a task are no tasks, nor is one that needs a name, a picked index, a list
+ * or a local buffer of the bodies around it: those run serially.
  */
 #include "emit/emit.h"
 
@@ -20,7 +20,7 @@ typedef struct Search {
 
 static void search_index(Search *s, Index x)
 {
-    if (s->around->kind == STMT_FOR && index_coef(x, s->around->var) != 0)
+    if (s->around->var && index_coef(x, s->around->var) != 0)
         s->found = true;
 }
 
@@ -91,7 +91,8 @@ static void find_tasks(Tasks *tasks, Body body, const Around *around)
             tasks->last = made;
         } else if (s->kind == STMT_FOR) {
             find_tasks(tasks, s->body, here);
-        } else if (s->kind == STMT_LET || s->kind == STMT_VAR || s->kind == STMT_LOCAL) {
+        } else if (s->kind == STMT_LET || s->kind == STMT_VAR || s->kind == STMT_LOCAL ||
+                   s->kind == STMT_LIST || s->kind == STMT_PICK) {
             around = here;
         }
     }

@@ -223,16 +223,32 @@ static bool covers(const Nest *nest, Index x, int64_t extent, int64_t *reach)
     return lo == 0 && hi == extent - 1;
 }
 
+/* A guard on anything but an index of the element would leave out others than those beyond its
+ * extent. */
+static bool limits_elements(const Nest *nest, const Stmt *last)
+{
+    bool all = true;
+    for (int i = 0; i < nest->n_limit; i++) {
+        bool found = false;
+        for (int d = 0; d < last->n_index; d++)
+            found = found || index_equal(nest->limit[i].index, last->index[d]);
+        all = all && found;
+    }
+    return all;
+}
+
 /* How often the nest writes, guards apart, if none of its loops or its frames' writes again. */
 static int64_t times_written(const Nest *nest, const Stmt *last)
 {
     int64_t times = 1;
+    bool fits = true;
     for (int i = 0; i < nest->n_vars; i++)
-        times *= is_spatial(last, nest->var[i]) ? nest->var[i]->extent : 1;
+        if (is_spatial(last, nest->var[i]))
+            fits = fits && checked_mul(times, nest->var[i]->extent, &times);
     for (const Frame *f = nest->frame; f; f = f->outer)
         for (const Stmt *s = f->loop; s; s = frame_inner(s))
-            times *= s->var->extent;
-    return times;
+            fits = fits && checked_mul(times, s->var->extent, &times);
+    return fits ? times : -1;
 }
 
 /* Each variable of f becomes the index with which the nest wrote the dimension it reads. */
@@ -253,9 +269,10 @@ static bool map_step(const Nest *nest, const Flat *f, const Expr *read, Index *t
         if (dim < 0 || !covers(nest, last->index[dim], f->var[i]->extent, &reach))
             return false;
         to[i] = last->index[dim];
-        points *= reach;
+        if (!checked_mul(points, reach, &points))
+            return false;
     }
-    return points == times_written(nest, last);
+    return points == times_written(nest, last) && limits_elements(nest, last);
 }
 
 /* A pointwise nest that reads the element just computed joins as a step. */
