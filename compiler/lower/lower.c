@@ -69,18 +69,22 @@ static Buffer *buffer_add(GroupCx *gc, BufferKind kind, const char *stem, const 
     return b;
 }
 
+/* The buffer of a tensor with that label. false: reported. */
+static bool shape_of_tensor(GroupCx *gc, const Tensor *t, Buffer *out)
+{
+    const LowerOptions *o = gc->lower->options;
+    bool ok = layout_parse(gc->lower->cx, t, o->batch, out);
+    out->type = o->type;
+    gc->failed = gc->failed || !ok;
+    return ok;
+}
+
 static void buffer_of_tensor(GroupCx *gc, BufferKind kind, const char *stem, const Tensor *t)
 {
     Buffer shape;
-    Lower *l = gc->lower;
-    if (map_get(gc->buffers, t->name))
+    if (map_get(gc->buffers, t->name) || !shape_of_tensor(gc, t, &shape))
         return;
-    if (!layout_parse(l->cx, t, l->options->batch, &shape)) {
-        gc->failed = true;
-        return;
-    }
-    shape.type = l->options->type;
-    Value *v = value_of_tensor(l, t, &shape);
+    Value *v = value_of_tensor(gc->lower, t, &shape);
     map_put(gc->buffers, t->name, buffer_add(gc, kind, stem, &shape, v));
 }
 
@@ -89,30 +93,19 @@ static void buffer_of_tensor(GroupCx *gc, BufferKind kind, const char *stem, con
 static void buffer_of_inner(GroupCx *gc, const Tensor *t)
 {
     Buffer shape;
-    Lower *l = gc->lower;
     Tensor inner = *t;
     if (!inner.layout && shape_equal(&t->shape, &group_out(gc)->shape))
         inner.layout = group_out(gc)->layout;
-    if (!layout_parse(l->cx, &inner, l->options->batch, &shape))
-        gc->failed = true;
-    shape.type = l->options->type;
-    if (!gc->failed)
+    if (shape_of_tensor(gc, &inner, &shape))
         map_put(gc->buffers, t->name, buffer_add(gc, BUF_SCRATCH, "acc", &shape, NULL));
 }
 
 /* The label says how weights are stored; the reference, in double, has them as they are. */
-static ScalarType param_type(GroupCx *gc, const Node *n, const Param *p)
+static ScalarType param_type(const GroupCx *gc, const Node *n, const Param *p)
 {
     ScalarType type = gc->lower->options->type;
-    if (!n->store || !str_eq(p->role, "weight") || type != TYPE_F32)
-        return type;
-    if (str_eq(n->store, "bf16"))
-        return TYPE_BF16;
-    diag_error(gc->lower->cx->diags, n->place, "E0709", "weights cannot be stored as '%s'",
-               n->store);
-    diag_help(gc->lower->cx->diags, "write 'bf16', or remove the label");
-    gc->failed = true;
-    return type;
+    bool narrow = n->store && str_eq(p->role, "weight") && type == TYPE_F32;
+    return narrow ? TYPE_BF16 : type;
 }
 
 static Buffer *buffer_of_param(GroupCx *gc, const Node *n, const Param *p)
@@ -153,25 +146,51 @@ static void buffers_of_group(GroupCx *gc, NestCx *nx)
     }
 }
 
+static bool wrong_label(GroupCx *gc, const Node *n, const char *code, const char *text,
+                        const char *help)
+{
+    diag_error(gc->lower->cx->diags, n->place, code, "%s", text);
+    diag_help(gc->lower->cx->diags, "%s", help);
+    return false;
+}
+
+/* A label `store` must have a use: weights that the nests read as they are in the file. */
+static bool check_store(GroupCx *gc, const NestCx *nx, const Node *n)
+{
+    Arena *a = gc->lower->cx->temp;
+    if (!n->store || nx->type != TYPE_F32)
+        return true;
+    if (!str_eq(n->store, "bf16"))
+        return wrong_label(gc, n, "E0709",
+                           arena_printf(a, "weights cannot be stored as '%s'", n->store),
+                           "write 'bf16', or remove the label");
+    for (int i = 0; i < n->n_param; i++)
+        if (nx->param[i]->type == TYPE_BF16 && body_uses(gc->kernel->body, nx->param[i]))
+            return true;
+    return wrong_label(gc, n, "E0709",
+                       arena_printf(a, "%s%s%s reads no weights as they are stored", n->op->name,
+                                    n->algo ? " by " : "", n->algo ? n->algo : ""),
+                       "remove the label 'store', or a convolution's label 'algo: winograd'");
+}
+
 static bool nest_of_node(GroupCx *gc, NestCx *nx, const Node *n)
 {
     nx->kernel = gc->kernel;
     nx->arena = gc->lower->arena;
     nx->node = n;
     nx->type = gc->lower->options->type;
-    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : !n->algo || str_eq(n->algo, "direct") ||
-            (n->op->nest == linear_nest && str_eq(n->algo, "skip-zeros"))) {
+    bool direct = !n->algo || str_eq(n->algo, "direct");
+    if (n->op->nest_by ? n->op->nest_by(nx, n->algo) : direct) {
         if (!n->op->nest_by)
             n->op->nest(nx);
-        return true;
+        return check_store(gc, nx, n);
     }
-    diag_error(gc->lower->cx->diags, n->place, "E0708", "%s has no algorithm '%s'%s", n->op->name,
-               n->algo, n->op->nest_by ? " for these attributes and channels" : "");
-    diag_help(gc->lower->cx->diags, n->op->nest_by ? "write 'direct', 'im2col' or, for square "
-              "kernels without dilation over whole blocks of 16 channels, 'winograd 4', or "
-              "'winograd 4 rows 2' if that divides the rows of tiles"
-                                             : "write 'direct' or, for linear, 'skip-zeros'");
-    return false;
+    return wrong_label(gc, n, "E0708",
+                       arena_printf(gc->lower->cx->temp, "this %s has no algorithm '%s'",
+                                    n->op->name, n->algo),
+                       "write 'direct'; linear takes 'skip-zeros' too, conv takes 'im2col' and, "
+                       "for square kernels without dilation over whole blocks of 16 channels, "
+                       "'winograd 4' or 'winograd 4 rows 2' if that divides the rows of tiles");
 }
 
 static const Made *find_made(const GroupCx *gc, const NestCx *nx, const Buffer *b,

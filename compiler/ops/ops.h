@@ -64,8 +64,8 @@ struct OpDef {
      * the front end's business) and node->out->shape. Reports at attribute places. */
     bool (*infer)(Cx *cx, Node *n);
     void (*nest)(NestCx *nx);      /* the naive nest */
-    /* conv only, NULL elsewhere: the nest of the algorithm the label names, or of im2col + GEMM
-     * without a label. false: there is none of that name for this node. */
+    /* Of operators with several algorithms: the nest of the one that the label names, or of the
+     * operator's choice without a label. false: there is none of that name for this node. */
     bool (*nest_by)(NestCx *nx, const char *algo);
     OpCost (*cost)(const Node *n);
     bool pointwise;                /* out[i] depends on in[*][i] alone: may join a group */
@@ -140,6 +140,7 @@ void nest_loops(Builder *build, const Buffer *b, const char *const *names, Index
 #include "ops/ops.def"
 #undef OP
 bool conv_nest_by(NestCx *nx, const char *algo);
+bool linear_nest_by(NestCx *nx, const char *algo);
 /* What "winograd M" or "winograd M rows B" means for a convolution. */
 typedef struct WinogradForm {
     int64_t m, r;                  /* outputs of a tile and taps, in each direction */

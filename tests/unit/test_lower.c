@@ -102,6 +102,12 @@ static void test_lower_errors(void **state)
     check_lower_error(cx, NET_HEAD "network:\n"
                                    "  - conv: {name: a, out: 1, kernel: 1, algo: fft}\n",
                       "E0708");
+    check_lower_error(cx, NET_HEAD "network:\n  - flatten\n"
+                                   "  - linear: {name: a, out: 1, store: int8}\n", "E0709");
+    check_lower_error(cx, NET_HEAD "network:\n  - relu: {name: a, store: bf16}\n", "E0709");
+    check_lower_error(cx, NET_HEAD "network:\n  - batchnorm: {name: a, store: bf16}\n", "E0709");
+    check_lower_error(cx, NET_HEAD "network:\n  - flatten\n"
+                                   "  - linear: {name: a, out: 1, algo: winograd 4}\n", "E0708");
     check_lower_error(cx, NET_HEAD "network:\n  - relu: {name: y, layout: c16}\n", "E0704");
     check_lower_error(cx, NET_HEAD "network:\n  - relu: {name: a, layout: nchw}\n"
                                    "  - relu: {name: y}\n", "E0701");

@@ -15,7 +15,7 @@ PassResult eliminate_im2col(PassCx *pc, Graph *g)
     (void)pc;
     for (int i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
-        if (!n->op->nest_by || n->algo)
+        if (n->op->nest_by != conv_nest_by || n->algo)
             continue;
         n->algo = "direct";
         result = PASS_CHANGED;

@@ -81,7 +81,7 @@ PassResult use_winograd(PassCx *pc, Graph *g)
     PassResult result = PASS_UNCHANGED;
     for (int i = 0; i < g->n_nodes && !pc->strict; i++) {
         Node *n = g->nodes[i];
-        if (!n->op->nest_by || n->algo)
+        if (n->op->nest_by != conv_nest_by || n->algo)
             continue;
         n->algo = best_algo(pc, n);
         if (n->algo)
