@@ -44,9 +44,9 @@ static bool may_skip(const PassCx *pc, const Node *n)
     if (!str_eq(n->algo, "skip-zeros") || n->op->nest_by != linear_nest_by || !pc->finite ||
         pc->finite(pc->weights, n->param[0].key))
         return true;
-    diag_error(pc->cx->diags, n->place, "E0710",
-               "'%s' cannot skip zeros: a weight of '%s' is infinite, NaN or near the largest float",
-               n->out->name, n->param[0].key);
+    diag_error(pc->cx->diags, n->place, "E0213",
+               "'%s' cannot skip zeros: a weight of '%s' is infinite, NaN or near the largest "
+               "float", n->out->name, n->param[0].key);
     diag_help(pc->cx->diags, "remove the label 'algo: skip-zeros': 0 * infinity is no zero");
     return false;
 }
