@@ -2,57 +2,11 @@
 # The command line as scripts see it: exit statuses, hints, what goes to stdout and stderr, and that
 # a failure leaves no file behind. Environment: NET2C, NET2C_TEST_DIR.
 set -u
-cd "$(dirname "$0")/../.."
-net2c=${NET2C:-build/net2c}
-folder=${NET2C_TEST_DIR:-build/test_cli}
+. "$(dirname "$0")/check.sh"
 model=models/alexnet_small.yaml
-checks=0 failures=0
-rm -rf "$folder"
-mkdir -p "$folder/tmp"
-export TMPDIR=$folder/tmp
-export NO_COLOR=1
-
-fail() {
-    failures=$((failures + 1))
-    echo "FAIL: $1"
-    sed 's/^/    /' "$folder/err"
-}
-
-# status STATUS PATTERN ARGUMENTS...: exit status, and a pattern that stderr has to contain.
-status() {
-    local want=$1 pattern=$2
-    shift 2
-    "$net2c" "$@" >"$folder/out" 2>"$folder/err" </dev/null
-    local got=$?
-    checks=$((checks + 1))
-    if [ $got -ne "$want" ]; then
-        fail "status $got instead of $want: net2c $*"
-    elif [ -n "$pattern" ] && ! grep -q -- "$pattern" "$folder/err"; then
-        fail "no '$pattern' in the messages of: net2c $*"
-    fi
-}
-
-# prints PATTERN: the last command's stdout contains it.
-prints() {
-    checks=$((checks + 1))
-    grep -q -- "$1" "$folder/out" || fail "no '$1' in the output"
-}
-
-# holds COMMAND...: it succeeds.
-holds() {
-    checks=$((checks + 1))
-    "$@" || fail "$*"
-}
 
 # JSON on stdout that a strict parser accepts and that has the keys.
-json() {
-    checks=$((checks + 1))
-    python3 -c '
-import json, sys
-root = json.load(open(sys.argv[1]))
-sys.exit(any(key not in root for key in sys.argv[2:]))' "$folder/out" "$@" ||
-        fail "no JSON with $*"
-}
+json() { judge "set('$*'.split()) <= set(root)"; }
 
 # ---- usage
 status 0 ""; prints "weights init"
@@ -207,9 +161,4 @@ holds [ $? -eq 0 ]
 "$net2c" info $model >/dev/full 2>"$folder/err"
 holds [ $? -eq 5 ]
 
-# ---- nothing stays in the temporary folder
-: >"$folder/err"
-holds [ -z "$(ls -A "$TMPDIR")" ]
-
-echo "command line: $checks checks, $failures failures"
-[ $failures -eq 0 ]
+finish "command line"

@@ -102,9 +102,12 @@ def main():
         return 77
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    jobs = full_product() if "--full" in sys.argv[1:] else cover()
+    is_full = "--full" in sys.argv[1:]
+    jobs = full_product() if is_full else cover()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = list(pool.map(Job.run, jobs))
+        for n, job in enumerate(pool.map(Job.run, jobs), 1):
+            if is_full:         # a sign of life
+                print(f"{n} of {len(jobs)}: {job.name}, {job.shapes} shapes", flush=True)
     enough = report(jobs)
     return 0 if enough and all(job.status in (0, 77) for job in jobs) else 1
 

@@ -20,6 +20,7 @@ typedef struct Run {
     float *in[3], *param[MAX_PARAMS], *out;
     ScalarType type;
     const char *algo;          /* of a convolution; NULL: as defined */
+    int64_t halo;              /* zero elements around the last two axes of the first input */
 } Run;
 
 static inline int64_t shape_elements(const Shape *s)
@@ -48,6 +49,28 @@ static inline float *integers(Cx *cx, int64_t n, int seed)
     for (int64_t i = 0; i < n; i++)
         v[i] = (float)((i * 7 + seed + i / 5) % 11 - 5);
     return v;
+}
+
+/* The first input, of rank 4 if it has a halo, as stored: in the middle of its zeros. */
+static inline float *input_stored(const Run *r, const Buffer *b)
+{
+    if (r->halo == 0)
+        return r->in[0];
+    int64_t h = b->dim[2].extent, w = b->dim[3].extent, p = r->halo;
+    float *v = NEW_ARRAY(r->cx->perm, float, buffer_elements(b));
+    for (int64_t c = 0; c < b->dim[0].extent * b->dim[1].extent; c++)
+        for (int64_t y = 0; y < h; y++)
+            for (int64_t x = 0; x < w; x++)
+                v[(c * (h + 2 * p) + y + p) * (w + 2 * p) + x + p] = r->in[0][(c * h + y) * w + x];
+    return v;
+}
+
+static inline Buffer *input_make(Run *r, int i)
+{
+    Buffer *b = buffer_make(r, arena_printf(r->cx->perm, "x%d", i), BUF_IN, &r->node->in[i]->shape);
+    for (int d = 2; d < b->rank && i == 0 && r->halo > 0; d++)
+        b->dim[d] = (Dim){b->dim[d].extent, r->halo, r->halo, true};
+    return b;
 }
 
 static inline Run run_begin(const char *op, const char *inputs, const char *attrs)
@@ -87,9 +110,8 @@ static inline void run_kernel(Run *r)
     void *data[16];
     int at = 0;
     for (int i = 0; i < n->n_in; i++, at++) {
-        const char *name = arena_printf(r->cx->perm, "x%d", i);
-        nx.in[i] = buffer_make(r, name, BUF_IN, &n->in[i]->shape);
-        data[at] = r->in[i];
+        nx.in[i] = input_make(r, i);
+        data[at] = i == 0 ? input_stored(r, nx.in[0]) : r->in[i];
     }
     for (int i = 0; i < n->n_param; i++, at++) {
         nx.param[i] = buffer_make(r, n->param[i].role, BUF_WEIGHT, &n->param[i].shape);
@@ -114,6 +136,25 @@ static inline void run_kernel(Run *r)
     if (!loop_verify(r->cx, r->kernel) || (runs && !kernel_interpret(r->cx, r->kernel, data)))
         fail_msg("%s\n%s", diags_get(r->cx->diags, 0)->text,
                  kernel_text(r->cx->perm, r->kernel));
+}
+
+typedef struct NestCase {
+    const char *op, *inputs, *attrs;
+} NestCase;
+
+/* The reference is built from the same nests in double: no f32 may be left in them. */
+static inline void check_in_double(const NestCase *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        Run r = run_begin(t[i].op, t[i].inputs, t[i].attrs);
+        r.type = TYPE_F64;
+        run_kernel(&r);
+        assert_null(strstr(kernel_text(r.cx->perm, r.kernel), "f32"));
+        r.algo = "im2col";
+        if (r.node->op->nest_by == conv_nest_by)
+            run_kernel(&r);
+        cx_delete(r.cx);
+    }
 }
 
 static inline bool same(float got, float want)

@@ -7,117 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <math.h>
-#include <stdio.h>
-
-#include "ops_fixture.h"
-
-#define BATCH 2
-
-/* ---- running a nest ----------------------------------------------------------------------- */
-typedef struct Run {
-    Cx *cx;
-    Node *node;
-    Kernel *kernel;
-    float *in[2], *param[2], *out;
-    ScalarType type;
-    int64_t halo;              /* zero elements around the last two axes of the input */
-} Run;
-
-static Buffer *buffer_make(Run *r, const char *name, BufferKind kind, const Shape *s, int64_t halo)
-{
-    Buffer *b = NEW(r->cx->perm, Buffer);
-    *b = (Buffer){.name = name, .kind = kind, .type = r->type, .lanes = 1, .rank = s->rank};
-    for (int d = 0; d < s->rank; d++) {
-        b->dim[d].extent = s->dim[d] == DIM_N ? BATCH : s->dim[d];
-        if (halo > 0 && d >= 2)
-            b->dim[d] = (Dim){b->dim[d].extent, halo, halo, true};
-    }
-    Kernel *k = r->kernel;
-    Buffer **grown = NEW_ARRAY(r->cx->perm, Buffer *, k->n_buffers + 1);
-    for (int i = 0; i < k->n_buffers; i++)
-        grown[i] = k->buffer[i];
-    grown[k->n_buffers++] = b;
-    k->buffer = grown;
-    return b;
-}
-
-static int64_t shape_elements(const Shape *s)
-{
-    return shape_count(s) * (s->dim[0] == DIM_N ? BATCH : 1);
-}
-
-static float *integers(Cx *cx, int64_t n, int seed)
-{
-    float *v = NEW_ARRAY(cx->perm, float, n);
-    for (int64_t i = 0; i < n; i++)
-        v[i] = (float)((i * 7 + seed + i / 5) % 11 - 5);
-    return v;
-}
-
-static Run run_begin(const char *op, const char *inputs, const char *attrs)
-{
-    Run r = {.cx = cx_new()};
-    r.node = ops_node(r.cx, op, inputs, attrs);
-    if (!r.node->op->infer(r.cx, r.node))
-        fail_msg("%s", diags_get(r.cx->diags, 0)->text);
-    for (int i = 0; i < r.node->n_in; i++)
-        r.in[i] = integers(r.cx, shape_elements(&r.node->in[i]->shape), i);
-    for (int i = 0; i < r.node->n_param; i++)
-        r.param[i] = integers(r.cx, shape_elements(&r.node->param[i].shape), i + 2);
-    return r;
-}
-
-/* The input as stored: in the middle of its zeros. Rank 4 with a halo, else as it is. */
-static float *input_stored(const Run *r, const Buffer *b)
-{
-    if (r->halo == 0)
-        return r->in[0];
-    int64_t h = b->dim[2].extent, w = b->dim[3].extent, p = r->halo;
-    float *v = NEW_ARRAY(r->cx->perm, float, buffer_elements(b));
-    for (int64_t c = 0; c < b->dim[0].extent * b->dim[1].extent; c++)
-        for (int64_t y = 0; y < h; y++)
-            for (int64_t x = 0; x < w; x++)
-                v[(c * (h + 2 * p) + y + p) * (w + 2 * p) + x + p] = r->in[0][(c * h + y) * w + x];
-    return v;
-}
-
-static void run_kernel(Run *r, bool alternative)
-{
-    static const char *const in_name[] = {"x", "x2"}, *const param_name[] = {"w", "b"};
-    Node *n = r->node;
-    r->kernel = NEW(r->cx->perm, Kernel);
-    r->kernel->arena = r->cx->perm;
-    r->kernel->name = "k";
-    NestCx nx = {.kernel = r->kernel, .arena = r->cx->perm, .node = n, .type = r->type};
-    void *data[16];
-    int at = 0;
-    for (int i = 0; i < n->n_in; i++) {
-        nx.in[i] = buffer_make(r, in_name[i], BUF_IN, &n->in[i]->shape, r->halo);
-        data[at++] = i == 0 ? input_stored(r, nx.in[0]) : r->in[i];
-    }
-    for (int i = 0; i < n->n_param; i++, at++) {
-        nx.param[i] = buffer_make(r, param_name[i], BUF_WEIGHT, &n->param[i].shape, 0);
-        data[at] = r->param[i];
-    }
-    nx.out = buffer_make(r, "y", BUF_OUT, &n->out->shape, 0);
-    data[at++] = r->out = NEW_ARRAY(r->cx->perm, float, shape_elements(&n->out->shape));
-    if (alternative)
-        assert_true(n->op->nest_by(&nx, "im2col"));
-    else
-        n->op->nest(&nx);
-    for (; at < r->kernel->n_buffers; at++) {
-        float *scratch = NEW_ARRAY(r->cx->perm, float, buffer_elements(r->kernel->buffer[at]));
-        for (int64_t i = 0; i < buffer_elements(r->kernel->buffer[at]); i++)
-            scratch[i] = NAN;                  /* nothing may rely on what was there */
-        data[at] = scratch;
-    }
-    bool runs = r->type == TYPE_F32;
-    if (!loop_verify(r->cx, r->kernel) ||
-        (runs && !kernel_interpret(r->cx, r->kernel, data)))
-        fail_msg("%s\n%s", diags_get(r->cx->diags, 0)->text,
-                 kernel_text(r->cx->perm, r->kernel));
-}
+#include "nests_fixture.h"
 
 static bool has_guard(const Run *r)
 {
@@ -217,7 +107,8 @@ static void test_conv(void **state)
         snprintf(more, sizeof more, " out=%d groups=%d bias=%d", t->out, t->groups, t->bias);
         for (int alternative = 0; alternative < 2; alternative++) {
             Run r = window_run("conv", t, more);
-            run_kernel(&r, alternative);
+            r.algo = alternative ? "im2col" : NULL;
+            run_kernel(&r);
             compare_windows(t, &r, plain_conv);
             bool pads = t->top || t->left || t->bottom || t->right;
             assert_int_equal(has_guard(&r), pads);
@@ -234,7 +125,8 @@ static void test_conv_reads_zero_halo(void **state)
         for (int alternative = 0; alternative < 2; alternative++) {
             Run r = window_run("conv", t, " out=4 groups=4");
             r.halo = halo;
-            run_kernel(&r, alternative);
+            r.algo = alternative ? "im2col" : NULL;
+            run_kernel(&r);
             compare_windows(t, &r, plain_conv);
             assert_int_equal(has_guard(&r), halo < 2);     /* a halo of 1 is too small */
             cx_delete(r.cx);
@@ -257,7 +149,7 @@ static void test_maxpool(void **state)
             Run r = window_run("maxpool", &pool_cases[i], ceil_mode ? " ceil_mode=1" : "");
             r.in[0][1] = NAN;
             r.in[0][0] = -INFINITY;
-            run_kernel(&r, false);
+            run_kernel(&r);
             compare_windows(&pool_cases[i], &r, plain_maxpool);
             cx_delete(r.cx);
         }
@@ -270,7 +162,7 @@ static void test_maxpool_keeps_guards_in_zero_halo(void **state)
     for (int i = 0; i < BATCH * 3 * 7 * 6; i++)
         r.in[0][i] = -1 - r.in[0][i] * r.in[0][i];         /* zeros would win */
     r.halo = 1;
-    run_kernel(&r, false);
+    run_kernel(&r);
     compare_windows(&pool_cases[1], &r, plain_maxpool);
     assert_true(has_guard(&r));
     cx_delete(r.cx);
@@ -283,7 +175,7 @@ static void test_linear(void **state)
     static const char *const shapes[] = {"N,7", "N,3,7"};
     for (int i = 0; i < 4; i++) {
         Run r = run_begin("linear", shapes[i / 2], i % 2 ? "out=5" : "out=5 bias=0");
-        run_kernel(&r, false);
+        run_kernel(&r);
         for (int t = 0; t < (i < 2 ? BATCH : BATCH * 3); t++)
             for (int o = 0; o < 5; o++) {
                 float sum = i % 2 ? r.param[1][o] : 0;
@@ -319,11 +211,11 @@ static void test_lrn(void **state)
         snprintf(attrs, sizeof attrs, "size=%d alpha=0.5 beta=%s k=2", size,
                  size % 2 ? "0.75" : "1.25");
         Run r = run_begin("lrn", "N,6,3,2", attrs);
-        run_kernel(&r, false);
+        run_kernel(&r);
         lrn_compare(&r, 6, 6, size, size % 2 ? 0.75 : 1.25);
         cx_delete(r.cx);
         r = run_begin("lrn", "N,4,5", attrs);
-        run_kernel(&r, false);
+        run_kernel(&r);
         lrn_compare(&r, 4, 5, size, size % 2 ? 0.75 : 1.25);
         cx_delete(r.cx);
     }
@@ -334,7 +226,7 @@ static void test_lrn_of_infinity_is_nan(void **state)
     (void)state;
     Run r = run_begin("lrn", "N,3,1,1", "size=3");
     r.in[0][0] = INFINITY;
-    run_kernel(&r, false);
+    run_kernel(&r);
     assert_true(isnan(r.out[0]));
     assert_true(r.out[1] == 0 && !isnan(r.out[2]));
     cx_delete(r.cx);
@@ -347,7 +239,7 @@ static void test_relu(void **state)
     const float x[] = {-1, 2, NAN, -INFINITY, INFINITY, 1e-42f};
     const float y[] = {0, 2, NAN, 0, INFINITY, 1e-42f};
     memcpy(r.in[0], x, sizeof x);
-    run_kernel(&r, false);
+    run_kernel(&r);
     for (int i = 0; i < 6; i++)
         assert_true(i == 2 ? isnan(r.out[i]) : r.out[i] == y[i]);
     cx_delete(r.cx);
@@ -376,7 +268,7 @@ static void test_softmax(void **state)
     for (int i = 0; i < 4; i++) {
         Run r = run_begin("softmax", shapes[i], axes[i]);
         int step = i % 2 ? 3 : 1;
-        run_kernel(&r, false);
+        run_kernel(&r);
         for (int n = 0; n < BATCH * (i == 0 ? 1 : 3); n++)
             softmax_compare(&r, i % 2 ? n / 3 * 12 + n % 3 : n * 4, step);
         cx_delete(r.cx);
@@ -389,13 +281,13 @@ static void test_softmax_of_special_values(void **state)
     Run r = run_begin("softmax", "N,3", "axis=1");
     const float x[] = {1e30f, -1e30f, 1000, -INFINITY, -INFINITY, -INFINITY};
     memcpy(r.in[0], x, sizeof x);
-    run_kernel(&r, false);
+    run_kernel(&r);
     assert_true(r.out[0] == 1 && r.out[1] == 0 && r.out[2] == 0);
     for (int i = 3; i < 6; i++)
         assert_true(isnan(r.out[i]));
     r.in[0][1] = NAN;
     r.in[0][4] = 1;
-    run_kernel(&r, false);
+    run_kernel(&r);
     assert_true(isnan(r.out[0]) && isnan(r.out[2]));
     assert_true(r.out[3] == 0 && r.out[4] == 1 && r.out[5] == 0);
     cx_delete(r.cx);
@@ -405,12 +297,12 @@ static void test_add(void **state)
 {
     (void)state;
     Run r = run_begin("add", "N,3,2 N,3,2", "");
-    run_kernel(&r, false);
+    run_kernel(&r);
     for (int i = 0; i < BATCH * 6; i++)
         assert_true(r.out[i] == r.in[0][i] + r.in[1][i]);
     cx_delete(r.cx);
     r = run_begin("add", "N,3", "value=0.5");
-    run_kernel(&r, false);
+    run_kernel(&r);
     for (int i = 0; i < BATCH * 3; i++)
         assert_true(r.out[i] == r.in[0][i] + 0.5f);
     cx_delete(r.cx);
@@ -431,32 +323,23 @@ static void test_copies_keep_order(void **state)
         int64_t n = shape_elements(&r.node->out->shape);
         for (int64_t j = 0; j < n; j++)
             r.in[0][j] = (float)j;
-        run_kernel(&r, false);
+        run_kernel(&r);
         for (int64_t j = 0; j < n; j++)
             assert_true(r.out[j] == (float)j);
         cx_delete(r.cx);
     }
 }
 
-/* The reference is built from the same nests in double: no f32 may be left in them. */
 static void test_nests_in_double(void **state)
 {
     (void)state;
-    static const char *const cases[][3] = {
+    static const NestCase cases[] = {
         {"conv", "N,4,5,5", "out=4 kernel=3 pad=1 groups=2"}, {"linear", "N,7", "out=3 bias=0"},
         {"maxpool", "N,4,5,5", "kernel=3 pad=1"}, {"lrn", "N,4,5,5", "size=5"},
         {"relu", "N,3", ""}, {"softmax", "N,3", "axis=1"}, {"add", "N,3", "value=1"},
         {"add", "N,3 N,3", ""}, {"flatten", "N,3,4", ""}, {"identity", "N,3", ""},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        Run r = run_begin(cases[i][0], cases[i][1], cases[i][2]);
-        r.type = TYPE_F64;
-        run_kernel(&r, false);
-        assert_null(strstr(kernel_text(r.cx->perm, r.kernel), "f32"));
-        if (r.node->op->nest_by == conv_nest_by)
-            run_kernel(&r, true);
-        cx_delete(r.cx);
-    }
+    check_in_double(cases, sizeof cases / sizeof cases[0]);
 }
 
 int main(void)
