@@ -2,7 +2,7 @@
  *
  *     net2c opt --print-pipeline
  *     net2c opt net.yaml --stop-after=fuse-layers
- *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-exec
+ *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-each=exec
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless
  * --print-after asks for others, each behind a comment that names the pass. Without --emit it is
@@ -127,9 +127,10 @@ static void check_print_after(Cx *cx, const Options *o)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop"};
+    static const char *const emits[] = {"graph", "loop"}, *const checks[] = {"structure", "exec"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
     int emit = option_word(cx, o, OPT_EMIT, emits, 2);
+    int each = option_word(cx, o, OPT_VERIFY_EACH, checks, 2);
     if (o->n[OPT_PRINT_PIPELINE]) {
         print_pipeline();
         return STATUS_OK;
@@ -141,7 +142,7 @@ int cmd_opt(Cx *cx, const Options *o)
     }
     if (diags_error_count(cx->diags) > 0 || !pipeline_start(&x.pipeline, cx, o))
         return status_of_errors(cx->diags);
-    if (o->n[OPT_VERIFY_EXEC])
+    if (each == 1)
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;

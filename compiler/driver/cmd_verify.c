@@ -198,7 +198,7 @@ static void print_sample(Arena *a, const SampleResult *r)
     str_printf(&s, "check %d  %s %s  max abs %s  %s", r->sample, r->tensor,
                shape_text(a, &r->shape), figure_short(a, r->absolute), r->n_wrong ? "FAIL" : "ok");
     if (r->n_wrong) {
-        str_printf(&s, ": %s is ", sample_index(a, r));
+        str_printf(&s, ": %s is ", element_index(a, &r->shape, r->first));
         str_double(&s, r->got);
         str_add(&s, ", expected ");
         str_double(&s, r->want);
@@ -271,7 +271,7 @@ static void add_sample(Str *s, const SampleResult *r, bool first)
     str_printf(s, ", \"wrong\": %lld, \"ok\": %s", (long long)r->n_wrong,
                r->n_wrong ? "false" : "true");
     if (r->n_wrong) {
-        str_printf(s, ", \"index\": %s", sample_index(s->arena, r));
+        str_printf(s, ", \"index\": %s", element_index(s->arena, &r->shape, r->first));
         add_value(s, "got", r->got);
         add_value(s, "expected", r->want);
     }

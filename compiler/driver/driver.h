@@ -202,7 +202,8 @@ typedef struct SampleResult {
     double absolute;               /* largest difference */
 } SampleResult;
 bool samples_run(Session *s, const Graph *g, SampleResult **out, int *n);   /* false: reported */
-const char *sample_index(Arena *a, const SampleResult *r);   /* "[0, 3]" of the first wrong one */
+/* "[0, 3]" of element number at of an array whose shape has its batch as a number */
+const char *element_index(Arena *a, const Shape *s, int64_t at);
 
 /* Items of one call compared with calls of their own. */
 typedef struct BatchResult {
@@ -228,8 +229,8 @@ char *ir_text(Arena *a, Ir ir);
 /* Print, read back, print again: false and E0971 if the texts differ. `after` names the pass. */
 bool text_check(Cx *cx, const char *after, Ir ir);
 
-/* Interprets on small integers and compares with what the pass before left: E0972. The first time
- * it sees a graph, kernel or module it only remembers. */
+/* Interprets on integers and on fractions and compares with what the pass before left: E0972. The
+ * first time it sees a graph, kernel or module it only remembers. */
 typedef struct ExecCheck ExecCheck;
 ExecCheck *exec_check_new(Cx *cx, const Row *row);
 bool exec_check(ExecCheck *x, const char *after, Ir ir);

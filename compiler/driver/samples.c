@@ -123,13 +123,13 @@ bool samples_run(Session *s, const Graph *g, SampleResult **out, int *n)
     return true;
 }
 
-const char *sample_index(Arena *a, const SampleResult *r)
+const char *element_index(Arena *a, const Shape *shape, int64_t at)
 {
-    int64_t rest = r->first, dim[MAX_RANK];
+    int64_t dim[MAX_RANK];
     Str s = str_new(a);
-    for (int i = r->shape.rank; i-- > 0; rest /= r->shape.dim[i])
-        dim[i] = rest % r->shape.dim[i];
-    for (int i = 0; i < r->shape.rank; i++)
+    for (int i = shape->rank; i-- > 0; at /= shape->dim[i])
+        dim[i] = at % shape->dim[i];
+    for (int i = 0; i < shape->rank; i++)
         str_printf(&s, "%s%lld", i ? ", " : "[", (long long)dim[i]);
     str_char(&s, ']');
     return s.data;

@@ -134,16 +134,16 @@ def check_example():
     result = graph(DROP, *after)
     check("name: b," not in result.stdout and result.stdout.count("relu:") == 2,
           f"the relu of what is positive goes: {result.stdout}{result.stderr}")
-    expect(net2c("opt", DROP, *after, "--verify-text", "--verify-exec"), 0, [], "its results")
+    expect(net2c("opt", DROP, *after, "--verify-text", "--verify-each=exec"), 0, [], "its results")
     expect(net2c("verify", DROP, *after, "-w", str(WEIGHTS)), 0, [], "its code")
 
 
 # ---- programs that do something wrong ----------------------------------------------------------
 def check_wrong():
     """Graphs that are valid, but not of this network, or not right."""
-    result = net2c("opt", "sed s/relu:/tanh:/", "--verify-exec")
+    result = net2c("opt", "sed s/relu:/tanh:/", "--verify-each=exec")
     check(result.returncode != 0 and "E0972" in result.stderr and "pass-cmd" in result.stderr,
-          f"--verify-exec finds a wrong pass: {result.stderr}")
+          f"--verify-each=exec finds a wrong pass: {result.stderr}")
     for what, command, code in (
             ("another name", script("name.sh", "sed 's/^name: net$/name: ten/'"), "E0134"),
             ("another output", script("output.sh", "sed 's/^outputs:.*/outputs: [b]/'"), "E0134"),
