@@ -79,7 +79,7 @@ double figures_median(const double *sorted, int n);
 int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
-#define PASS_CMD_NAME "pass-cmd"   /* of all passes from outside, where passes have names */
+#define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
 
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
@@ -89,9 +89,8 @@ typedef struct Pipeline {          /* a model on its way to loops */
     PassRun run;
     const PassDef **pass;          /* in order */
     int n_passes;
-    const char *const *command;    /* passes from outside, n_commands of them */
-    int n_commands;
-    const PassDef *command_after;  /* where they run */
+    PassDef *outside;              /* those of them that come from outside */
+    int n_outside;
     bool times;                    /* say how long each phase takes */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
@@ -119,9 +118,19 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
  * that on positive data each element is the size of what was summed up in it. */
 bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
 
-/* A program's standard output takes the place of the graph on its standard input. false: reported,
- * the graph is as it was. */
-bool pass_command(Cx *cx, const char *command, Graph *g);
+/* The passes that run, by the options: p->pass, p->outside and what p->run leaves out. */
+void pass_list(Pipeline *p, const Options *o);
+void pass_list_needed(Pipeline *p);                  /* without any optional one */
+const PassDef *pass_named(const Pipeline *p, const char *name);    /* also from outside; or NULL */
+/* The same, reported if there is none and it is not that other word; or NULL. */
+const PassDef *pass_wanted(const Pipeline *p, const char *name, const char *other);
+const char *pass_title(const PassDef *pass);         /* its name, or a program's command line */
+/* A pass in a shared library. false: reported. */
+bool plugin_load(Cx *cx, const char *path, PassDef *out);
+/* What the program pc->pass->origin prints takes the place of what it reads. FAILED: all is as it
+ * was. */
+PassResult command_on_graph(PassCx *pc, Graph *g);
+PassResult command_on_kernel(PassCx *pc, Kernel *k);
 
 /* ---- weights, generated files and running them ----------------------------------------------- */
 /* The files of a module: texts at BASE.c and BASE.h, the blob at BASE.n2w, then what is wanted. */
