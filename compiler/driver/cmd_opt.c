@@ -98,6 +98,11 @@ static bool run(Opt *x, int emit)
 {
     Pipeline *p = &x->pipeline;
     bool graph = emits_graph(x, emit);
+    if (graph && p->schedules) {
+        diag_error(x->cx->diags, NO_PLACE, "E0009", "--schedule is for loops, not for graphs");
+        diag_help(x->cx->diags, "write --emit=loop");
+        return false;
+    }
     p->graph = model_of_options(x->cx, x->options);
     if (!p->graph || !between(x, "loading", (Ir){p->graph, NULL, NULL}) || !pipeline_graph(p))
         return false;

@@ -19,6 +19,7 @@ typedef struct PassCx {
     bool remarks;             /* the user wants them */
     bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
+    const struct Schedules *schedules;         /* the file some may come from, or NULL */
     /* Is every element of a weight finite? NULL: the weights are not known. */
     bool (*finite)(void *weights, const char *key);
     void *weights;
