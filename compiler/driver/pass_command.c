@@ -235,7 +235,5 @@ bool pass_command(Cx *cx, const char *command, Graph *g)
     t.end = clock_ms() + 1e3 * MAX_SECONDS;
     bool started = start(cx, &t);
     bool ended = started && run_command(cx, &t, &status);
-    bool ok = started && report(cx, &t, ended, status) && accept(cx, &t, g);
-    arena_reset(cx->temp);
-    return ok;
+    return started && report(cx, &t, ended, status) && accept(cx, &t, g);
 }

@@ -237,6 +237,8 @@ static bool run_commands(Pipeline *p)
     bool ok = true;
     for (int i = 0; ok && i < p->n_commands; i++) {
         start_phase(p, p->command[i]);
+        if (p->run.before)
+            p->run.before(p->run.user, &outside, p->graph, NULL, NULL);
         ok = pass_command(p->cx, p->command[i], p->graph);
         if (ok && p->run.dump)
             p->run.dump(p->run.user, &outside, p->graph, NULL, NULL);
