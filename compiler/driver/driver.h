@@ -221,7 +221,7 @@ bool batches_run(Session *s, const Pipeline *p, float *const *io, int64_t given,
 int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
-/* ---- what opt shows, and its checks ----------------------------------------------------------- */
+/* ---- what opt shows, and its checks ---------------------------------------------------------- */
 /* What a pass left, or lowering: one of the three is set. */
 typedef struct Ir {
     const Graph *graph;

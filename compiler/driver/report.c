@@ -62,7 +62,7 @@ static void add_number(Str *s, const char *key, int64_t value)
     str_printf(s, "\"%s\": %" PRId64 ", ", key, value);
 }
 
-/* ---- what passes leave ------------------------------------------------------------------------ */
+/* ---- what passes leave ----------------------------------------------------------------------- */
 
 static int add_text(Report *r, const char *text)
 {
@@ -198,7 +198,7 @@ void report_ir(Report *r, Stage *stage, Ir ir)
     }
 }
 
-/* ---- the page --------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void add_stage(Str *s, const Diags *d, const Stage *stage, int end)
 {

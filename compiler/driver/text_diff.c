@@ -180,7 +180,7 @@ int text_changes(Arena *a, const char *old, const char *new, Change **out)
     return n;
 }
 
-/* ---- as text ---------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 static void add_lines(Str *s, const Side *side, int from, int to, const char *mark, bool color)
 {
