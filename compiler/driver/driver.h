@@ -14,6 +14,8 @@
 #include "passes/passes.h"
 #include "sched/sched.h"
 
+#include <stdio.h>
+
 typedef enum {
 #define STATUS(id, number, meaning) STATUS_##id = number,
 #include "driver/options.def"
@@ -70,6 +72,7 @@ int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, in
 void progress_start(const Options *o);
 void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* a new phase */
 void progress_end(void);
+bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
 const char *figure_fixed(Arena *a, double v, int decimals);
@@ -79,6 +82,8 @@ void figures_sort(double *v, int n);
 double figures_median(const double *sorted, int n);
 void figures_interval(const double *sorted, int n, double *low, double *high); /* of it, 95 % */
 int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
+/* What bench --json printed for the network, and "min_ms" in it. NULL: reported. */
+const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum);
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
 #define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
@@ -258,7 +263,7 @@ bool batches_run(Session *s, const Pipeline *p, float *const *io, int64_t given,
 int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
-/* ---- checks of opt --------------------------------------------------------------------------- */
+/* ---- what opt shows, and its checks ---------------------------------------------------------- */
 /* What a pass left, or lowering: one of the three is set. */
 typedef struct Ir {
     const Graph *graph;
@@ -267,6 +272,35 @@ typedef struct Ir {
 } Ir;
 
 char *ir_text(Arena *a, Ir ir);
+
+typedef struct Change {            /* lines from..to - 1, from 0, of the old and the new text */
+    int from[2], to[2];
+} Change;
+int text_changes(Arena *a, const char *old, const char *new, Change **out);    /* how many */
+char *text_diff(Arena *a, const char *old, const char *new, bool color);       /* unified hunks */
+
+typedef enum { STAT_NODES, STAT_KERNELS, STAT_LOOPS, STAT_STATEMENTS, STAT_MACS, STAT_ACTIVATIONS,
+               STAT_WEIGHTS, IR_STATS } IrStat;
+extern const char *const ir_stat_name[IR_STATS];
+
+typedef struct Stage {             /* of a compilation: a pass, or what stands in for one */
+    const char *name;
+    const PassDef *pass;           /* or NULL */
+    int64_t stat[IR_STATS];        /* of what it leaves; -1: there is none */
+    int first_message;             /* of those that it has given */
+    Str changes, graph, values;    /* report.c's, as JSON */
+} Stage;
+void ir_stats(Arena *a, Ir ir, int64_t stat[IR_STATS]);        /* of a graph or module */
+void stages_print(Arena *a, const Stage *stage, int n);
+
+/* A page that shows what each stage left. */
+typedef struct Report Report;
+Report *report_new(Cx *cx);
+void report_ir(Report *r, Stage *stage, Ir ir);      /* of a kernel pass: each kernel */
+/* bench: what bench --json printed, or NULL. false: reported. */
+bool report_write(Report *r, const char *path, const Pipeline *p, const Stage *stage, int n,
+                  const char *bench);
+
 /* Print, read back, print again: false and E0971 if the texts differ. `after` names the pass. */
 bool text_check(Cx *cx, const char *after, Ir ir);
 
