@@ -296,8 +296,8 @@ static void report(const ExecCheck *x, const char *after, const char *what, cons
                    const Result *b, double tolerance)
 {
     Diags *d = x->cx->diags;
-    diag_error(d, NO_PLACE, "E0972", "internal error: pass '%s' has changed what %s computes", after,
-               what);
+    diag_error(d, NO_PLACE, "E0972", "internal error: pass '%s' has changed what %s computes",
+               after, what);
     for (size_t i = 0; i < map_count(a->tensors); i++) {
         const char *name = map_key(a->tensors, i);
         const Kept *before = map_value(a->tensors, i), *now = map_get(b->tensors, name);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random networks: `net2c verify` of each, with one set of options after another.
 
-A layer's backward error is at most what verify allows. The relative error of an output end to end
+A layer's backward error is at most twice what verify allows, where it is one of a softmax of large
+numbers for instance, whose differences have been rounded before exp. The relative error of an output end to end
 may be larger, up to 1e-4: where terms of a random network cancel, rounding is all that is left of
 them. Every element of a call with several items has the bits of a call of its own.
 
@@ -30,14 +31,14 @@ def net2c(*args):
     return subprocess.run([NET2C, *args, "-q"], cwd=FOLDER, capture_output=True, text=True)
 
 
-def judge(text, allowed):
+def judge(text):
     """What is wrong in the JSON of verify."""
     root = json.loads(text)
     for layer in root["layers"]:
         outside = layer["kernel"] == "(output)"
         error = layer["relative_l2" if outside else "backward"]
-        if error is None or error > (max(allowed, layer["allowed"]) if outside
-                                     else layer["allowed"]):
+        most = max(END_TO_END, layer["allowed"]) if outside else 2 * layer["allowed"]
+        if error is None or error > most:
             return f"{layer['name']}: {layer}"
     if root.get("batches", {}).get("different"):
         return str(root["batches"])
@@ -58,7 +59,7 @@ def check(number):
         return None
     if result.returncode not in (0, 3):
         return f"verify {options}: status {result.returncode}\n{result.stderr}"
-    return judge(result.stdout, END_TO_END)
+    return judge(result.stdout)
 
 
 def main(args):
