@@ -31,6 +31,11 @@ static void print_pipeline(void)
     }
 }
 
+static void print_time(Cx *cx, const char *phase, double ms)
+{
+    fprintf(stderr, "%10s ms  %s\n", figure_fixed(cx->temp, ms, 3), phase);
+}
+
 static bool is_printed(const Options *o, const char *pass)
 {
     for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++) {
@@ -143,6 +148,8 @@ int cmd_opt(Cx *cx, const Options *o)
         return status_of_errors(cx->diags);
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
+    if (o->n[OPT_TIME_PASSES])
+        x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
     return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);
