@@ -2,8 +2,8 @@
  *
  *   classify lenet5.yaml lenet5.safetensors images.npy fashion_labels.txt
  *
- * Prints the name of the largest output of each item. The order of things: a job says what to compile; a result
- * is what comes of it, messages included; once it is there, the job may go.
+ * Prints the name of the largest output of each item. The order of things: a job says what to
+ * compile; a result is what comes of it, messages included; once it is there, the job may go.
  */
 #include <net2c/net2c.h>
 

@@ -21,8 +21,8 @@ static const char network[] = "net2c: 1\nname: net\ninputs: {x: {shape: [N, 2, 3
 static const char nothing[] = "\2\0\0\0\0\0\0\0{}";            /* weights without a tensor */
 static char folder[] = "/tmp/test_library.XXXXXX";           /* TMPDIR */
 
-/* ---- the memory of net2c: the linker gives it these functions (--wrap), and each piece of an arena
- * is an allocation of its own (NET2C_ARENA_MALLOC) --------------------------------------------- */
+/* ---- the memory of net2c: the linker gives it these functions (--wrap), and each piece of an
+ * arena is an allocation of its own (NET2C_ARENA_MALLOC) --------------------------------------- */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void __real_free(void *p);
@@ -209,7 +209,8 @@ static void what_is_missing_or_unknown_is_said(void **state)
     expect_messages(job, NET2C_BAD_OPTION, "E0005 E0004 ");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(net2c_job_option(job, wrong[i][0], wrong[i][1]), NET2C_OK);
-    expect_messages(job, NET2C_BAD_OPTION, "E0005 E0004 E0001 E0001 E0001 E0001 E0002 E0002 E0003 ");
+    expect_messages(job, NET2C_BAD_OPTION,
+                    "E0005 E0004 E0001 E0001 E0001 E0001 E0002 E0002 E0003 ");
     net2c_job_delete(job);
     job = small_job();
     assert_int_equal(net2c_job_option(job, "isa", "avx1024"), NET2C_OK);
