@@ -5,7 +5,8 @@
  *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-exec
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless
- * --print-after asks for others, each behind a comment that names the pass. Without --emit it is
+ * --print-after asks for others, each behind a comment that names the pass; --emit=llvm and obj ask
+ * for all kernels as LLVM's text or an object file, by the LLVM plugin. Without --emit it is
  * the one that the last pass works on.
  */
 #include "driver/driver.h"
@@ -81,20 +82,33 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_LLVM, EMIT_OBJECT } Emit;
+
 /* --emit, or what the last pass that runs works on. */
-static bool emits_graph(const Opt *x, int emit)
+static bool emits_graph(const Opt *x, Emit emit)
 {
     const Pipeline *p = &x->pipeline;
     PassLevel last = LEVEL_GRAPH;
     if (x->options->n[OPT_EMIT])
-        return emit == 0;
+        return emit == EMIT_GRAPH;
     for (int i = 0; i < p->n_passes; i++)
         if (pass_enabled(&p->run, p->pass[i]))
             last = p->pass[i]->level;
     return last == LEVEL_GRAPH;
 }
 
-static bool run(Opt *x, int emit)
+static bool print_code(const Opt *x, Emit emit)
+{
+    const LlvmPlugin *plugin = llvm_plugin(x->cx);
+    const LlvmUnit unit = llvm_unit(&x->pipeline);
+    Str s = str_new(x->cx->perm);
+    if (!plugin || !(emit == EMIT_LLVM ? plugin->text : plugin->object)(x->cx, &unit, &s))
+        return false;
+    fwrite(s.data, 1, s.len, stdout);
+    return true;
+}
+
+static bool run(Opt *x, Emit emit)
 {
     Pipeline *p = &x->pipeline;
     bool graph = emits_graph(x, emit);
@@ -103,6 +117,8 @@ static bool run(Opt *x, int emit)
         return false;
     if (!graph && !run_on_loops(x))
         return false;
+    if (emit >= EMIT_LLVM)
+        return print_code(x, emit);
     if (!x->options->n[OPT_PRINT_AFTER]) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
@@ -127,14 +143,18 @@ static void check_print_after(Cx *cx, const Options *o)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop"};
+    static const char *const emits[] = {"graph", "loop", "llvm", "obj"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 2);
+    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
     if (o->n[OPT_PRINT_PIPELINE]) {
         print_pipeline();
         return STATUS_OK;
     }
     check_print_after(cx, o);
+    if (emit >= EMIT_LLVM &&
+        (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER] || o->n[OPT_PRINT_AFTER]))
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=llvm and --emit=obj take the whole "
+                   "pipeline: no --passes, --stop-after or --print-after");
     if (o->n_arguments == 0) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
@@ -145,5 +165,5 @@ int cmd_opt(Cx *cx, const Options *o)
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
-    return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);
+    return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);
 }

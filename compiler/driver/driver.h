@@ -81,6 +81,8 @@ int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit 
 /* ---- pipeline ------------------------------------------------------------------------------- */
 #define PASS_CMD_NAME "pass-cmd"   /* of all passes from outside, where passes have names */
 
+typedef enum { BACKEND_C, BACKEND_JIT, BACKEND_INTERP } Backend;
+
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
     PassCx pass_cx;
@@ -92,6 +94,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     const char *const *command;    /* passes from outside, n_commands of them */
     int n_commands;
     const PassDef *command_after;  /* where they run */
+    Backend backend;
     bool times;                    /* say how long each phase takes */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
@@ -145,18 +148,26 @@ typedef struct CodeFiles {
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* The weights alone, for code that does not check whose they are. */
+bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
+/* Of n folders named as seen from where this program lies, the first with the file; or NULL. */
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file);
+
+typedef struct JitCode JitCode;    /* a module in this process, made without a C compiler */
+
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;
     const Module *module;
     uint64_t c_bytes;              /* of the C text */
-    CcModule *cc;
+    CcModule *cc;                  /* this, or jit */
+    JitCode *jit;
     Bytes blob;                    /* mapped, private to this process */
     struct {
         const void *weights;
         uint32_t isa;
     } model;                       /* as in the generated header */
     n2c_status (*run)(const void *model, const void *io, size_t batch, void *arena,
-                      const n2c_exec *exec);
+                      const n2c_exec *exec);     /* of cc */
     void *arena;
     n2c_pool *pool;                /* --threads; NULL: this thread alone */
 } Session;
@@ -166,6 +177,13 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 /* io: inputs, then outputs, as in the generated struct. exec: hooks, or NULL. */
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
 void session_close(Session *s);
+
+const LlvmPlugin *llvm_plugin(Cx *cx);               /* NULL: reported */
+LlvmUnit llvm_unit(const Pipeline *p);
+JitCode *jit_load(const Pipeline *p);                /* NULL: reported */
+/* As the generated function that runs a network; s has weights and arena. */
+n2c_status jit_run(const Session *s, void *const *io, size_t batch, const n2c_exec *exec);
+void jit_unload(JitCode *c);
 
 /* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {

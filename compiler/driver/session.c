@@ -1,4 +1,5 @@
-/* session: generated code in this process: written to a private folder, compiled, loaded, bound.
+/* session: code in this process: C written to a private folder, compiled, loaded, bound; or what
+ * the just-in-time compiler makes, session_jit.c.
  *
  *     Session *s = session_open(&pipeline, weights, options);
  *     session_run(s, io, batch, NULL);
@@ -24,24 +25,29 @@
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file)
+{
+    char self[4096];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (int i = 0; slash && i < n; i++) {
+        const char *path = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, folder[i]);
+        if (access(arena_printf(cx->temp, "%s/%s", path, file), R_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
 /* Where net2c_rt.h is: as told, in the tree that this program stands in, or as built. */
 static const char *include_folder(Cx *cx)
 {
     static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
                                          "/../include"};
     const char *told = getenv("NET2C_RUNTIME");
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (told && *told)
-        return told;
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
-        const char *folder = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, beside[i]);
-        if (access(arena_printf(cx->temp, "%s/net2c_rt.h", folder), R_OK) == 0)
-            return folder;
-    }
-    return NET2C_INCLUDE_DIR;
+    if (!told || !*told)
+        told = folder_beside(cx, beside, 3, "net2c_rt.h");
+    return told ? told : NET2C_INCLUDE_DIR;
 }
 
 static bool map_blob(Session *s, const char *path, size_t bytes)
@@ -93,27 +99,40 @@ static void *make_arena(Cx *cx, int64_t bytes)
     return room + (64 - (uintptr_t)room % 64) % 64;
 }
 
-static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
+static bool load_c(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *base)
 {
-    Cx *cx = p->cx;
     CodeFiles files;
     const CodeWish wish = {.manifest = false};
-    if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
+    if (!code_write(p->cx, p, w, base, &wish, &files))
         return false;
     s->c_bytes = files.bytes[0];
     progress("compiling C");
-    s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
+    s->cc = cc_load(p->cx, files.path[0], include_folder(p->cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));
-    int64_t bytes = 0;
-    for (int i = 0; i < p->n_batches; i++)
-        bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
-    s->arena = make_arena(cx, bytes);
-    if (option_count(o, OPT_THREADS, 1) != 1)
-        s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
     if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))
         return false;
     s->model.isa = (uint32_t)p->used_row + 1;
     return true;
+}
+
+static bool load_jit(Session *s, Pipeline *p, const Weights *w, const char *base)
+{
+    const char *path = arena_printf(p->cx->perm, "%s.n2w", base);
+    int64_t bytes = blob_body_offset(p->module) + blob_body_bytes(p->module);
+    s->jit = jit_load(p);
+    return s->jit && code_write_weights(p->cx, p, w, path) && map_blob(s, path, (size_t)bytes);
+}
+
+static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
+{
+    const char *base = arena_printf(p->cx->perm, "%s/" STEM, folder);
+    int64_t bytes = 0;
+    for (int i = 0; i < p->n_batches; i++)
+        bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
+    s->arena = make_arena(p->cx, bytes);
+    if (option_count(o, OPT_THREADS, 1) != 1)
+        s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
+    return p->backend == BACKEND_JIT ? load_jit(s, p, w, base) : load_c(s, p, w, o, base);
 }
 
 Session *session_open(Pipeline *p, const Weights *w, const Options *o)
@@ -140,7 +159,8 @@ bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec
         with.on_step = exec->on_step;
         with.user = exec->user;
     }
-    return check_status(s, "run", s->run(&s->model, io, batch, s->arena, &with));
+    return check_status(s, "run", s->jit ? jit_run(s, io, batch, &with)
+                                         : s->run(&s->model, io, batch, s->arena, &with));
 }
 
 void session_close(Session *s)
@@ -149,5 +169,7 @@ void session_close(Session *s)
     s->pool = NULL;
     if (s->cc)
         cc_unload(s->cc);
+    if (s->jit)
+        jit_unload(s->jit);
     file_unmap(s->blob);
 }
