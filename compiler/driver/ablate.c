@@ -13,7 +13,6 @@
  */
 #include "driver/driver.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,18 +115,14 @@ static bool measure(Ablation *x)
     return true;
 }
 
-/* The interval leaves out as many rounds at each end as hold the median by chance in 2.5 of 100. */
 static void sum_up(Variant *v, int n)
 {
-    double middle = (n - 1) / 2.0, reach = 0.98 * sqrt(n);
-    int low = (int)fmax(0, floor(middle - reach + 0.5));
     figures_sort(v->ms, n);
     figures_sort(v->difference, n);
     v->minimum = v->ms[0];
     v->median = figures_median(v->ms, n);
     v->delta = figures_median(v->difference, n);
-    v->low = v->difference[low];
-    v->high = v->difference[n - 1 - low];
+    figures_interval(v->difference, n, &v->low, &v->high);
 }
 
 /* ---- results -------------------------------------------------------------------------------- */

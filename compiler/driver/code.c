@@ -62,6 +62,8 @@ static const char *command_of(const Pipeline *p)
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);
+    if (p->schedules)
+        str_printf(&s, " --schedule=%s", base_name(p->schedule_file));
     for (int i = 0; i < p->n_outside; i++) {
         const PassDef *pass = &p->outside[i];
         if (str_eq(pass->name, PASS_CMD_NAME))

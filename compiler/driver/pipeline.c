@@ -70,12 +70,14 @@ static void choose_row(Pipeline *p, const char *use, bool interpreter)
 static void find_rows(Pipeline *p, const Options *o)
 {
     static const char *const standard[] = {"avx512", "avx2", "portable"};
-    bool opt = o->verb == VERB_OPT;
+    bool one = o->verb == VERB_OPT || o->verb == VERB_SCHED;
+    bool runs = o->verb == VERB_RUN || o->verb == VERB_VERIFY || o->verb == VERB_BENCH ||
+                o->verb == VERB_TUNE;
     for (int i = 0; i < o->n[OPT_ISA]; i++)
         add_row(p, o->value[OPT_ISA][i]);
-    for (int i = 0; i < (opt ? 1 : 3) && !o->n[OPT_ISA]; i++)
+    for (int i = 0; i < (one ? 1 : 3) && !o->n[OPT_ISA]; i++)
         add_row(p, standard[i]);
-    if ((o->verb == VERB_RUN || o->verb == VERB_VERIFY || o->verb == VERB_BENCH) && p->n_rows > 0)
+    if (runs && p->n_rows > 0)
         choose_row(p, option_text(o, OPT_USE_ISA, NULL),
                    str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
 }
@@ -131,6 +133,10 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
     p->times = o->n[OPT_TIME_PASSES] > 0;
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
+    p->schedule_file = option_text(o, OPT_SCHEDULE, NULL);
+    if (p->schedule_file)
+        p->schedules = schedules_read(cx, p->schedule_file);
+    p->pass_cx.schedules = p->schedules;
     pass_list(p, o);
     return diags_error_count(cx->diags) == 0;
 }
@@ -173,13 +179,16 @@ static Module *lower_for(Pipeline *p, const Row *row, int64_t batch)
     const LowerOptions o = {.row = row->name, .batch = batch, .type = p->type};
     Module *m = lower_graph(p->cx, p->cx->perm, p->graph, &o);
     arena_reset(p->cx->temp);
+    if (m && p->schedules)
+        schedules_choose(p, m);
     return m;
 }
 
 bool pipeline_lower(Pipeline *p)
 {
     start_phase(p, "lowering");
-    p->module = lower_for(p, p->row[0], p->batch[0]);
+    p->descriptor = graph_descriptors(p->cx, p->cx->perm, p->graph);
+    p->module = !p->descriptor ? NULL : lower_for(p, p->row[0], p->batch[0]);
     bool ok = p->module && module_verify(p->cx, p->module);
     end_phase(p);
     arena_reset(p->cx->temp);
@@ -240,6 +249,24 @@ static Module *other_module(Pipeline *p, const Row *row, int64_t batch)
     return other;
 }
 
+/* What a schedule of the user's own may do to weights that a kernel for another row, or batch,
+ * reads as well. */
+static bool check_layouts(Pipeline *p, const Kernel *first, const Kernel *k, const Row *row)
+{
+    for (int i = 0; i < k->n_buffers && i < first->n_buffers; i++) {
+        const Buffer has = settled_layout(first->buffer[i]), needs = settled_layout(k->buffer[i]);
+        if (k->buffer[i]->kind != BUF_WEIGHT || buffer_same_layout(&has, &needs))
+            continue;
+        diag_error(p->cx->diags, schedule_place(p->schedules, k->schedule, 0), "E0958",
+                   "illegal schedule of '%s': on %s it lays out the weights '%s' otherwise than on "
+                   "%s", k->name, row->name, k->buffer[i]->name, p->row[0]->name);
+        diag_help(p->cx->diags, "the first instruction set decides how weights lie: leave 'pack' "
+                  "and 'tail=pad' out, pack alike for both, or compile for %s alone", row->name);
+        return false;
+    }
+    return true;
+}
+
 /* A module's kernels for another row. */
 static bool more_kernels(Pipeline *p, Module *m, const Row *row)
 {
@@ -250,8 +277,11 @@ static bool more_kernels(Pipeline *p, Module *m, const Row *row)
     }
     if (!other || !kernel_passes(p, other, row))
         return false;
-    for (int i = 0; i < m->n_steps; i++)
+    for (int i = 0; i < m->n_steps; i++) {
+        if (!check_layouts(p, p->module->step[i].kernel, other->step[i].kernel, row))
+            return false;
         m->step[i].more[m->n_more] = other->step[i].kernel;
+    }
     m->more_row[m->n_more++] = row->name;
     return true;
 }
@@ -326,7 +356,7 @@ bool pipeline_module(Pipeline *p)
     if (!ok || !check_blob(p))
         return false;
     sort_sized(p);
-    return true;
+    return !p->schedules || schedules_check(p);
 }
 
 const Module *pipeline_sized(const Pipeline *p, int64_t items)
@@ -367,23 +397,36 @@ static bool weight_is_finite(void *weights, const char *key)
     return finite;
 }
 
-bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
+bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
+    const char *weights = option_text(o, OPT_WEIGHTS, NULL);
+    *w = NULL;
     if (!pipeline_start(p, cx, o))
         return false;
     p->graph = model_of_options(cx, o);
     if (!p->graph)
         return false;
-    *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
-    if (!*w)
+    *w = weights ? weights_open(cx, weights) : NULL;
+    if (weights && !*w)
         return false;
     /* rows of weights for one item at a time do not serve several */
-    p->pass_cx.finite = p->n_batches == 1 ? weight_is_finite : NULL;
+    p->pass_cx.finite = *w && p->n_batches == 1 ? weight_is_finite : NULL;
     p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
-    bool outside = p->n_outside > 0;
-    if ((outside || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
-        (!outside || weights_check(cx, *w, p->graph)) && pipeline_lower(p) && pipeline_module(p))
+    bool before = *w && p->n_outside == 0, after = *w && !before;
+    if ((!before || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
+        (!after || weights_check(cx, *w, p->graph)) && pipeline_lower(p))
+        return true;
+    if (*w)
+        weights_close(*w);
+    return false;
+}
+
+bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
+{
+    if (!pipeline_load(p, cx, o, w))
+        return false;
+    if (pipeline_module(p))
         return true;
     weights_close(*w);
     return false;
