@@ -103,7 +103,7 @@ static bool measure(Ablation *x)
             Variant *v = &x->variant[i];
             if (!v->session)
                 continue;
-            progress("round %d, without %s", r + 1, v->without ? v->without : "nothing");
+            cx_phase(x->cx, "round %d, without %s", r + 1, v->without ? v->without : "nothing");
             if (!session_run(v->session, x->io, (size_t)x->batch, NULL))
                 return false;
             double began = clock_ms();
@@ -184,9 +184,9 @@ int bench_ablate(Cx *cx, const Options *o)
     int64_t runs = option_count(o, OPT_RUNS, 20);
     Ablation x = {.cx = cx, .options = o,
                   .rounds = (int)(runs < 1 ? 1 : runs > 10000 ? 10000 : runs)};
-    if (o->n[OPT_LAYERS] || o->n[OPT_BASELINE]) {
-        diag_error(cx->diags, NO_PLACE, "E0009", "--ablate goes with neither --layers nor "
-                   "--baseline");
+    if (o->n[OPT_LAYERS] || o->n[OPT_BASELINE] || o->n[OPT_BACKEND]) {
+        diag_error(cx->diags, NO_PLACE, "E0009", "--ablate goes with neither --layers, --baseline "
+                   "nor --backend");
         return status_of_errors(cx->diags);
     }
     bool ok = open_all(&x) && measure(&x);

@@ -8,7 +8,8 @@
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;
- * what they change; a table. Without --emit it is the one that the last pass works on.
+ * what they change; a table. --emit=llvm and obj ask for all kernels as LLVM's text or an object
+ * file, by the LLVM plugin. Without --emit it is the one that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -36,6 +37,11 @@ static void print_pipeline(const Pipeline *pipeline)
         printf("%-17s %-8s %-9s %s\n", p->name, level[p->level], p->optional ? "yes" : "no",
                p->why);
     }
+}
+
+static void print_time(Cx *cx, const char *phase, double ms)
+{
+    fprintf(stderr, "%10s ms  %s\n", figure_fixed(cx->temp, ms, 3), phase);
 }
 
 static void print_ir(const Opt *x, OptId option, const char *when, const char *pass, Ir ir)
@@ -134,23 +140,38 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_LLVM, EMIT_OBJECT } Emit;
+
 /* --emit, or what the last pass that runs works on. */
-static bool emits_graph(const Opt *x, int emit)
+static bool emits_graph(const Opt *x, Emit emit)
 {
     const Pipeline *p = &x->pipeline;
     PassLevel last = LEVEL_GRAPH;
     if (x->options->n[OPT_EMIT])
-        return emit == 0;
+        return emit == EMIT_GRAPH;
     for (int i = 0; i < p->n_passes; i++)
         if (pass_enabled(&p->run, p->pass[i]))
             last = p->pass[i]->level;
     return last == LEVEL_GRAPH;
 }
 
-static bool run(Opt *x, int emit)
+/* What is printed in place of the last IR. */
+static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
+                                OPT_HTML};
+
+static bool print_code(const Opt *x, Emit emit)
 {
-    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                    OPT_HTML};
+    const LlvmPlugin *plugin = llvm_plugin(x->cx);
+    const LlvmUnit unit = llvm_unit(&x->pipeline);
+    Str s = str_new(x->cx->perm);
+    if (!plugin || !(emit == EMIT_LLVM ? plugin->text : plugin->object)(x->cx, &unit, &s))
+        return false;
+    fwrite(s.data, 1, s.len, stdout);
+    return true;
+}
+
+static bool run(Opt *x, Emit emit)
+{
     const Options *o = x->options;
     const char *bench = NULL;
     double minimum;
@@ -178,6 +199,8 @@ static bool run(Opt *x, int emit)
     if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
                                    x->n_stages, bench))
         return false;
+    if (emit >= EMIT_LLVM)
+        return print_code(x, emit);
     if (result) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
@@ -193,10 +216,17 @@ static void check_names(const Opt *x, OptId option)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop"}, *const checks[] = {"structure", "exec"};
+    static const char *const emits[] = {"graph", "loop", "llvm", "obj"};
+    static const char *const checks[] = {"structure", "exec"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 2);
+    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
     int each = option_word(cx, o, OPT_VERIFY_EACH, checks, 2);
+    bool part = o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER];
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        part = part || o->n[instead[i]];
+    if (emit >= EMIT_LLVM && part)
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=llvm and --emit=obj take the whole "
+                   "pipeline: no --passes, --stop-after and nothing else to print");
     if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
@@ -220,7 +250,9 @@ int cmd_opt(Cx *cx, const Options *o)
     x.color = wants_color(stdout);
     x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + 2);
     x.pipeline.run.before = before_pass;
+    if (o->n[OPT_TIME_PASSES])
+        x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
-    return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);
+    return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);
 }

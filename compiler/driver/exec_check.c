@@ -190,7 +190,7 @@ static bool run_kernel(const ExecCheck *x, const Kernel *k, const float **logica
 static bool kernel_result(const ExecCheck *x, const Kernel *k, Result *r)
 {
     const float *logical[MAX_ARGS] = {NULL};
-    progress("interpreting %s", k->name);
+    cx_phase(x->cx, "interpreting %s", k->name);
     if (!run_kernel(x, k, logical))
         return false;
     r->functions = has_functions(k);
@@ -214,7 +214,7 @@ static bool run_step(const ExecCheck *x, const Step *s, Result *r)
         if (logical[i])
             r->exact = r->exact && is_exact(logical[i], buffer_logical_elements(b));
     }
-    progress("interpreting %s", k->name);
+    cx_phase(x->cx, "interpreting %s", k->name);
     if (!run_kernel(x, k, logical))
         return false;
     for (int i = 0; i < k->n_buffers; i++)
@@ -256,7 +256,7 @@ static bool planned_result(ExecCheck *x, const Module *m, Result *r)
             io[inputs + outputs++] =
                 keep(x, r, m->value[i]->name, &m->value[i]->shape, NULL)->data;
     const ModuleRun run = {io, io + inputs, packed_numbers, NULL, x};
-    progress("interpreting the planned network");
+    cx_phase(x->cx, "interpreting the planned network");
     return module_interpret(x->cx, m, &run);
 }
 
