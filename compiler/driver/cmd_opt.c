@@ -2,9 +2,7 @@
  *
  *     net2c opt --print-pipeline
  *     net2c opt net.yaml --stop-after=fuse-layers
-    if (o->n[OPT_HTML])
-        x.report = report_new(cx);
-    if (each == 1)
+ *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-each=exec
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;

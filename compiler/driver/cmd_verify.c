@@ -4,11 +4,15 @@
  *     conv1+relu1  conv1   1.21e-07  8.40e-08  1.91e-06  ok
  *
  * The reference is the same groups lowered to their naive nests in double precision, without any
- * optional pass. It runs three times. First each step is compared and its result then replaced by
- * the generated code's own, so that every layer is judged on the inputs it really had. Then from
- * the network's inputs to its outputs, undisturbed. Last with all weights and values made positive
- * and subtractions turned into additions, which gives each element the size of what was summed up
- * in it: an error divided by that is the backward error, which cancellation does not inflate.
+ * optional pass. Each step is compared and its result then replaced by the generated code's own, so
+ * that every layer is judged on the inputs it really had. Once more it runs with all weights and
+ * values made positive and subtractions turned into additions, which gives each element the size of
+ * what was summed up in it: an error divided by that is the backward error, which cancellation does
+ * not inflate. The outputs are those of the model as it was before all passes, from the network's
+ * inputs on, undisturbed: so passes on graphs are judged as well.
+ *
+ * --bisect: of the applications of optional passes, the first with which code is wrong is found by
+ * halving: with so many of them, and no more, the network is compiled and verified again.
  *
  * The model's samples (`check:`) are run too, unless --no-samples: they belong to certain weights.
  *
@@ -30,13 +34,14 @@ typedef struct Layer {
     float *got;                    /* by the generated code */
     double *want, *size;           /* by the reference; what was summed up */
     double relative, backward, absolute;
+    double whole;                  /* relative, to the network as it was before all passes */
     double allowed;
 } Layer;
 
 typedef struct Verify {
     Cx *cx;
     const Options *options;
-    Pipeline code, reference, sizes;
+    Pipeline code, reference, sizes, whole;
     const Module *module;          /* of code, for one item */
     Weights *weights;
     int n_inputs, n_outputs;
@@ -49,6 +54,7 @@ typedef struct Verify {
     int64_t given;                 /* items in io */
     BatchResult batches;
     bool positive;                 /* the reference's last run */
+    bool wrong;
 } Verify;
 
 static const Value *output_value(const Module *m, unsigned step)
@@ -137,9 +143,6 @@ static bool run_reference(Verify *v)
     fill_inputs(v);
     cx_phase(v->cx, "running the reference layer by layer");
     bool ok = session_run(s, io, 1, &exec);
-    cx_phase(v->cx, "running the reference end to end");
-    ok = ok && session_run(s, io, 1, NULL);
-    keep_outputs(v);
     session_close(s);
     return ok;
 }
@@ -183,6 +186,44 @@ static void compare(Layer *l)
             l->backward = larger(l->backward, away / size);
     }
     l->relative = error == 0 ? 0 : norm > 0 ? sqrt(error / norm) : HUGE_VAL;
+}
+
+/* The steps of the generated code that give a tensor of the same name. */
+static int compare_whole(void *user, unsigned step, int phase, const void *data, size_t bytes)
+{
+    const Verify *v = user;
+    const Value *out = output_value(v->whole.module, step);
+    for (int i = 0; phase == N2C_STEP_END && i < v->n_steps; i++) {
+        const Value *has = output_value(v->module, (unsigned)i);
+        Layer l = v->layer[i];
+        if (!has || !str_eq(has->name, out->name) || bytes != (size_t)l.n * sizeof(double))
+            continue;
+        l.want = (double *)(uintptr_t)data;
+        compare(&l);
+        v->layer[i].whole = l.relative;
+    }
+    return 0;
+}
+
+/* The model as it was read, end to end. */
+static bool run_whole(Verify *v)
+{
+    const n2c_exec exec = {.on_step = compare_whole, .user = v};
+    const Graph *g = v->code.graph;
+    Pipeline before = v->code;
+    before.graph = model_parse(v->cx, g->file, v->code.source, strlen(v->code.source));
+    if (!before.graph || !weights_check(v->cx, v->weights, before.graph) ||
+        !pipeline_reference(&before, &v->whole, false))
+        return false;
+    Session *s = session_open(&v->whole, v->weights, v->options);
+    if (!s)
+        return false;
+    fill_inputs(v);
+    cx_phase(v->cx, "running the reference end to end");
+    bool ok = session_run(s, (void *const *)v->wide, 1, &exec);
+    keep_outputs(v);
+    session_close(s);
+    return ok;
 }
 
 static bool layer_ok(const Layer *l)
@@ -386,30 +427,110 @@ static bool verify(Verify *v)
         return false;
     make_layers(v);
     return run_code(v) && pipeline_reference(&v->code, &v->reference, false) && same_steps(v) &&
-           run_reference(v) && pipeline_reference(&v->code, &v->sizes, true) && run_sizes(v);
+           run_reference(v) && run_whole(v) &&
+           pipeline_reference(&v->code, &v->sizes, true) && run_sizes(v);
+}
+
+/* STATUS_OK: verified, which may have found that it is wrong. */
+static int verify_by(Verify *v, Cx *cx, const Options *o)
+{
+    *v = (Verify){.cx = cx, .options = o};
+    if (!pipeline_compile(&v->code, cx, o, &v->weights))
+        return status_of_errors(cx->diags);
+    v->n_inputs = v->code.graph->n_inputs;
+    v->n_outputs = v->code.graph->n_outputs;
+    bool ok = verify(v);
+    weights_close(v->weights);
+    if (!ok)
+        return status_of_errors(cx->diags);
+    v->wrong = v->batches.n_different != 0;
+    for (int i = 0; i < v->n_steps + v->n_outputs; i++) {
+        compare(&v->layer[i]);
+        v->wrong = v->wrong || !layer_ok(&v->layer[i]);
+    }
+    for (int i = 0; i < v->n_samples; i++)
+        v->wrong = v->wrong || v->sample[i].n_wrong != 0;
+    return STATUS_OK;
+}
+
+/* ---- where is it wrong? ---------------------------------------------------------------------- */
+
+/* One that errs by itself, else the first whose tensor is not that of the model. */
+static const char *first_wrong_layer(const Verify *v)
+{
+    for (int i = 0; i < v->n_steps; i++)
+        if (!layer_ok(&v->layer[i]))
+            return v->layer[i].name;
+    for (int i = 0; i < v->n_steps; i++)
+        if (!(v->layer[i].whole <= v->layer[v->n_steps].allowed))
+            return v->layer[i].name;
+    return "none, but items of a batch or `check:` of the model";
+}
+
+/* a: of the wrong application; NULL: code is wrong without any. */
+static void print_first(Cx *cx, const Options *o, const char *layer, const Applications *a,
+                        int64_t total)
+{
+    if (layer)
+        printf("first wrong layer: %s\n", layer);
+    if (!a) {
+        puts("first wrong pass:  none that is optional");
+        return;
+    }
+    const char *limit = arena_printf(cx->perm, "--bisect-limit=%lld", (long long)a->n);
+    printf("first wrong pass:  %s\nfirst application: %lld of %lld, to %s%s\nshown by: %s\n",
+           a->pass->name, (long long)a->n, (long long)total, a->kernel ? "kernel " : "the network",
+           a->kernel ? a->kernel : "", options_command(cx->perm, o, "--bisect", limit));
+}
+
+static int verify_limited(Verify *v, Cx *cx, const Options *o, int64_t limit)
+{
+    Options *limited = NEW(cx->perm, Options);
+    const char **value = NEW(cx->perm, const char *);
+    *limited = *o;
+    *value = arena_printf(cx->perm, "%lld", (long long)limit);
+    limited->value[OPT_BISECT_LIMIT] = value;
+    limited->n[OPT_BISECT_LIMIT] = 1;
+    return verify_by(v, cx, limited);
+}
+
+/* all: what has been found wrong. Right with `right` applications, wrong with `wrong`. */
+static int bisect(const Verify *all, Cx *cx, const Options *o)
+{
+    int64_t total = all->code.run.applications->n, right = -1, wrong = total;
+    Verify first = *all;
+    while (wrong - right > 1) {
+        int64_t middle = right < 0 ? 0 : right + (wrong - right) / 2;
+        Verify v;
+        int status = verify_limited(&v, cx, o, middle);
+        if (status != STATUS_OK)
+            return status;
+        if (v.wrong) {
+            wrong = middle;
+            first = v;
+        } else {
+            right = middle;
+        }
+    }
+    print_first(cx, o, first_wrong_layer(&first), wrong ? first.code.run.applications : NULL,
+                total);
+    return STATUS_MISMATCH;
 }
 
 int cmd_verify(Cx *cx, const Options *o)
 {
-    Verify v = {.cx = cx, .options = o};
-    if (!pipeline_compile(&v.code, cx, o, &v.weights))
-        return status_of_errors(cx->diags);
-    v.n_inputs = v.code.graph->n_inputs;
-    v.n_outputs = v.code.graph->n_outputs;
-    bool ok = verify(&v);
-    weights_close(v.weights);
-    if (!ok)
-        return status_of_errors(cx->diags);
-    for (int i = 0; i < v.n_steps + v.n_outputs; i++) {
-        compare(&v.layer[i]);
-        ok = ok && layer_ok(&v.layer[i]);
-    }
-    for (int i = 0; i < v.n_samples; i++)
-        ok = ok && v.sample[i].n_wrong == 0;
-    ok = ok && v.batches.n_different == 0;
+    Verify v;
+    int status = verify_by(&v, cx, o);
+    const Applications *a = v.code.run.applications;
+    if (status == STATUS_INTERNAL && o->n[OPT_BISECT] && a && a->running)
+        print_first(cx, o, NULL, a, a->n);
+    if (status != STATUS_OK)
+        return status;
+    if (v.wrong && o->n[OPT_BISECT])
+        return bisect(&v, cx, o);
     if (o->n[OPT_JSON])
         print_json(&v);
     else
         print_text(&v);
-    return ok ? STATUS_OK : STATUS_MISMATCH;
+    return v.wrong ? STATUS_MISMATCH : STATUS_OK;
 }

@@ -61,6 +61,8 @@ static const char *command_of(const Pipeline *p)
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);
+    if (p->run.applications && p->run.applications->limit < INT64_MAX)
+        str_printf(&s, " --bisect-limit=%lld", (long long)p->run.applications->limit);
     if (p->schedules)
         str_printf(&s, " --schedule=%s", base_name(p->schedule_file));
     for (int i = 0; i < p->n_outside; i++) {

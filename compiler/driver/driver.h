@@ -51,6 +51,8 @@ typedef struct Options {
     int n_arguments;
     int n[OPT_COUNT];              /* values given; of a flag: how often */
     const char **value[OPT_COUNT];
+    char **word;                   /* of the command line, n_words of them */
+    int n_words;
     Bytes model, weights;          /* in memory, under these names; data NULL: in files */
 } Options;
 
@@ -67,6 +69,8 @@ void option_set(Cx *cx, Options *o, const OptId *allowed, int n, const char *nam
 VerbId verb_find(const char *first, const char *second, int *words);
 const char *option_text(const Options *o, OptId id, const char *fallback);
 int64_t option_count(const Options *o, OptId id, int64_t fallback);
+/* The command line for a shell, without --name and with that text at its end. */
+const char *options_command(Arena *a, const Options *o, const char *without, const char *with);
 double option_number(const Options *o, OptId id, double fallback);
 /* The command line's own errors: "unknown pass 'tiel'" with the nearest of n names. */
 void usage_unknown(Cx *cx, const char *what, const char *word, const char *const *names, int n);
@@ -109,6 +113,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
     ScalarType type;
+    const char *source;            /* the text of the graph before all passes */
     Graph *graph;
     const char *schedule_file;     /* --schedule, and what it holds; or NULL */
     Schedules *schedules;

@@ -248,7 +248,7 @@ bool options_parse(Cx *cx, int argc, char **argv, Options *out)
 {
     Parse p = {.cx = cx, .out = out, .word = argv, .n = argc};
     bool options = true;
-    *out = (Options){.verb = VERB_COUNT};
+    *out = (Options){.verb = VERB_COUNT, .word = argv, .n_words = argc};
     if (!parse_verb(&p))
         return false;
     while (p.at < p.n) {
@@ -283,6 +283,36 @@ double option_number(const Options *o, OptId id, double fallback)
     double v = fallback;
     const char *text = option_text(o, id, NULL);
     return text && parse_double(text, &v) ? v : fallback;
+}
+
+/* A word as a shell reads it back. */
+static void add_word(Str *s, const char *word)
+{
+    bool plain = *word != '\0';
+    for (const char *c = word; *c; c++)
+        plain = plain && (name_is_legal((const char[]){*c, 0}) || strchr("0123456789-./=,:+", *c));
+    if (plain) {
+        str_printf(s, " %s", word);
+        return;
+    }
+    str_add(s, " '");
+    for (; *word; word++)
+        if (*word == '\'')
+            str_add(s, "'\\''");
+        else
+            str_char(s, *word);
+    str_char(s, '\'');
+}
+
+const char *options_command(Arena *a, const Options *o, const char *without, const char *with)
+{
+    Str s = str_new(a);
+    str_add(&s, "net2c");
+    for (int i = 1; i < o->n_words; i++)
+        if (!str_eq(o->word[i], without))
+            add_word(&s, o->word[i]);
+    str_printf(&s, " %s", with);
+    return s.data;
 }
 
 int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, int n)

@@ -136,6 +136,8 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     if (p->schedule_file)
         p->schedules = schedules_read(cx, p->schedule_file);
     p->pass_cx.schedules = p->schedules;
+    p->run.applications = NEW(cx->perm, Applications);
+    p->run.applications->limit = option_count(o, OPT_BISECT_LIMIT, INT64_MAX);
     pass_list(p, o);
     return diags_error_count(cx->diags) == 0;
 }
@@ -416,6 +418,7 @@ bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     /* rows of weights for one item at a time do not serve several */
     p->pass_cx.finite = *w && p->n_batches == 1 ? weight_is_finite : NULL;
     p->pass_cx.weights = *w;
+    p->source = graph_text(cx->perm, p->graph);
     /* A pass from outside may give layers other weights. */
     bool before = *w && p->n_outside == 0, after = *w && !before;
     if ((!before || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&

@@ -61,11 +61,19 @@ const PassDef *pass_at(int i);                 /* pipeline order */
  * What it puts into the temp arena before a pass is still there after it. */
 typedef void (*PassDump)(void *user, const PassDef *p, const Graph *, const Kernel *,
                          const Module *);
+typedef struct Applications { /* of optional passes, each to one graph, kernel or module */
+    int64_t limit, n;         /* how many may be made, have been made; no other ones are */
+    const PassDef *pass;      /* the last one */
+    const char *kernel;       /* or NULL */
+    bool running;             /* it has not ended well, so far */
+} Applications;
+
 typedef struct PassRun {      /* how the runner behaves */
     const char *const *disabled;
     int n_disabled;
     PassDump before, dump;    /* dump: after the pass; or NULL */
     void *user;
+    Applications *applications;   /* or NULL: no limit */
 } PassRun;
 
 /* Run one pass: verify after, check the flag against the hash, dump. false: reported. */

@@ -54,6 +54,17 @@ bool pass_enabled(const PassRun *run, const PassDef *p)
     return true;
 }
 
+/* Is it to run, on this kernel or on the whole? Counts it. */
+static bool pass_starts(const PassRun *run, const PassDef *p, const char *kernel)
+{
+    Applications *a = run ? run->applications : NULL;
+    if (!pass_enabled(run, p) || (a && p->optional && a->n >= a->limit))
+        return false;
+    if (a && p->optional)
+        *a = (Applications){a->limit, a->n + 1, p, kernel, true};
+    return true;
+}
+
 /* A pass that lies about having changed something would make dumps, caches and iteration to a
  * fixed point wrong without a trace. */
 static bool check_flag(PassCx *pc, const PassDef *p, PassResult result, bool differs)
@@ -67,16 +78,20 @@ static bool check_flag(PassCx *pc, const PassDef *p, PassResult result, bool dif
 }
 
 /* What is the same at all three levels once the pass has run and the verifier has looked. */
-static bool pass_finish(PassCx *pc, const PassDef *p, PassResult result, bool valid, bool differs)
+static bool pass_finish(PassCx *pc, const PassRun *run, PassResult result, bool valid, bool differs)
 {
+    const PassDef *p = pc->pass;
     if (result != PASS_FAILED && !valid)
         diag_note(pc->cx->diags, NO_PLACE, "the verifier found this after pass '%s'", p->name);
-    return result != PASS_FAILED && valid && check_flag(pc, p, result, differs);
+    bool ok = result != PASS_FAILED && valid && check_flag(pc, p, result, differs);
+    if (run && run->applications && ok)
+        run->applications->running = false;
+    return ok;
 }
 
 bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
 {
-    if (!pass_enabled(run, p))
+    if (!pass_starts(run, p, NULL))
         return true;
     uint64_t before = graph_hash(g);
     pc->pass = p;
@@ -84,7 +99,7 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
         run->before(run->user, p, g, NULL, NULL);
     PassResult result = p->graph(pc, g);
     bool valid = result != PASS_FAILED && graph_verify(pc->cx, g);
-    bool ok = pass_finish(pc, p, result, valid, valid && graph_hash(g) != before);
+    bool ok = pass_finish(pc, run, result, valid, valid && graph_hash(g) != before);
     if (run && run->dump && result != PASS_FAILED)
         run->dump(run->user, p, g, NULL, NULL);
     arena_reset(pc->cx->temp);
@@ -93,7 +108,7 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
 
 bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k)
 {
-    if (!pass_enabled(run, p))
+    if (!pass_starts(run, p, k->name))
         return true;
     uint64_t before = kernel_hash(k);
     pc->pass = p;
@@ -101,7 +116,7 @@ bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k
         run->before(run->user, p, NULL, k, NULL);
     PassResult result = p->kernel(pc, k);
     bool valid = result != PASS_FAILED && loop_verify(pc->cx, k);
-    bool ok = pass_finish(pc, p, result, valid, valid && kernel_hash(k) != before);
+    bool ok = pass_finish(pc, run, result, valid, valid && kernel_hash(k) != before);
     if (run && run->dump && result != PASS_FAILED)
         run->dump(run->user, p, NULL, k, NULL);
     arena_reset(pc->cx->temp);
@@ -116,7 +131,7 @@ static uint64_t module_hash(PassCx *pc, const Module *m)
 
 bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m)
 {
-    if (!pass_enabled(run, p))
+    if (!pass_starts(run, p, NULL))
         return true;
     uint64_t before = module_hash(pc, m);
     pc->pass = p;
@@ -124,7 +139,7 @@ bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m
         run->before(run->user, p, NULL, NULL, m);
     PassResult result = p->module(pc, m);
     bool valid = result != PASS_FAILED && module_verify(pc->cx, m);
-    bool ok = pass_finish(pc, p, result, valid, valid && module_hash(pc, m) != before);
+    bool ok = pass_finish(pc, run, result, valid, valid && module_hash(pc, m) != before);
     if (run && run->dump && result != PASS_FAILED)
         run->dump(run->user, p, NULL, NULL, m);
     arena_reset(pc->cx->temp);
