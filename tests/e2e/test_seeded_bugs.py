@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Ten mistakes that passes make (tests/plugins/seeded_bugs.c), each as a pass from outside in the
 pipeline: all are found, and the message names the pass that is to blame. Without them all is well.
+`verify --bisect` names the pass too, and the layer or kernel, and its command shows the fault again.
 
 Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -20,6 +21,11 @@ FOUND = {"swapped-pads": "E0972", "dropped-bias": "E0972", "wrong-axis": "E0972"
          "off-by-one-halo": "E0972", "lost-group-offset": "E0972", "wrong-dtype": "E0972",
          "wrong-tail": "E0972", "unsafe-reorder": "E0972", "reused-live-buffer": "E0920",
          "lying-flag": "E0921"}
+# What bisect says: the first wrong layer; where a verifier finds it, the kernel or nothing.
+LAYER = {"swapped-pads": "grouped", "dropped-bias": "grouped", "wrong-axis": "share",
+         "off-by-one-halo": "kernel", "lost-group-offset": "grouped", "wrong-dtype": "average",
+         "wrong-tail": "image.padded", "unsafe-reorder": "right", "reused-live-buffer": "network",
+         "lying-flag": "kernel"}
 failures = []
 
 
@@ -45,15 +51,41 @@ def check(bug, library):
                         f"{result.stderr}{result.stdout[:500]}")
 
 
+def verify(*args):
+    return subprocess.run([NET2C, "verify", MODEL, "-w", FOLDER / "w.safetensors", "-q",
+                           "--cflags=-O0", *args], capture_output=True, text=True, timeout=300,
+                          check=False)
+
+
+def bisect(bug, library):
+    """Layer and pass; and with one application less the code is right."""
+    result = verify(f"--load-pass={library}", "--bisect")
+    limit = re.search(r"^first application: (\d+) of ", result.stdout, re.M)
+    layer = re.search(rf"^first (wrong layer|application): .*\b{LAYER[bug]}\b", result.stdout, re.M)
+    if f"first wrong pass:  {bug}\n" not in result.stdout or not layer or not limit or \
+            f" --bisect-limit={limit[1]}\n" not in result.stdout:
+        failures.append(f"bisect of {bug}: status {result.returncode}: {result.stdout}"
+                        f"{result.stderr}")
+        return
+    number = int(limit[1])
+    if bug in ("lost-group-offset", "lying-flag"):       # of each kind one: it takes its time
+        again = [verify(f"--load-pass={library}", f"--bisect-limit={n}").returncode
+                 for n in (number - 1, number)]
+        if again != [0, result.returncode]:
+            failures.append(f"bisect of {bug}: with {number - 1} and {number}: {again}")
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    subprocess.run([NET2C, "weights", "init", MODEL, "-o", FOLDER / "w.safetensors", "-q"], check=True)
     built = {bug: build(bug) for bug in FOUND}
     if any(process.wait() for _, process in built.values()):
         failures.append("not all can be built")
     else:
         for bug, (library, _) in built.items():
             check(bug, library)
+            bisect(bug, library)
     plain = opt("--verify-each=exec")
     if plain.returncode:
         failures.append(f"without bugs: {plain.stderr}")
