@@ -85,12 +85,14 @@ static bool open_variant(Ablation *x, const char *pass)
 
 static bool open_all(Ablation *x)
 {
-    PassRun given = {.disabled = x->options->value[OPT_DISABLE_PASS],
-                     .n_disabled = x->options->n[OPT_DISABLE_PASS]};
+    Pipeline given;
+    if (!pipeline_start(&given, x->cx, x->options))
+        return false;
+    x->variant = NEW_ARRAY(x->cx->perm, Variant, given.n_passes + 1);
     bool ok = open_variant(x, NULL);
-    for (int i = 0; ok && i < pass_count(); i++)
-        if (pass_at(i)->optional && pass_enabled(&given, pass_at(i)))
-            ok = open_variant(x, pass_at(i)->name);
+    for (int i = 0; ok && i < given.n_passes; i++)
+        if (given.pass[i]->optional && pass_enabled(&given.run, given.pass[i]))
+            ok = open_variant(x, given.pass[i]->name);
     return ok;
 }
 
@@ -101,7 +103,7 @@ static bool measure(Ablation *x)
             Variant *v = &x->variant[i];
             if (!v->session)
                 continue;
-            progress("round %d, without %s", r + 1, v->without ? v->without : "nothing");
+            cx_phase(x->cx, "round %d, without %s", r + 1, v->without ? v->without : "nothing");
             if (!session_run(v->session, x->io, (size_t)x->batch, NULL))
                 return false;
             double began = clock_ms();
@@ -187,7 +189,6 @@ int bench_ablate(Cx *cx, const Options *o)
                    "--baseline");
         return status_of_errors(cx->diags);
     }
-    x.variant = NEW_ARRAY(cx->perm, Variant, pass_count() + 1);
     bool ok = open_all(&x) && measure(&x);
     for (int i = 0; ok && i < x.n; i++)
         if (x.variant[i].session)
