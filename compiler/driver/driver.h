@@ -51,6 +51,8 @@ typedef struct Options {
     int n_arguments;
     int n[OPT_COUNT];              /* values given; of a flag: how often */
     const char **value[OPT_COUNT];
+    char *const *command;          /* what stands behind -- of a verb that takes a command */
+    int n_command;
     char **word;                   /* of the command line, n_words of them */
     int n_words;
     Bytes model, weights;          /* in memory, under these names; data NULL: in files */

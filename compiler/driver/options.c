@@ -253,6 +253,11 @@ bool options_parse(Cx *cx, int argc, char **argv, Options *out)
         return false;
     while (p.at < p.n) {
         const char *word = p.word[p.at++];
+        if (options && str_eq(word, "--") && out->verb == VERB_REDUCE) {
+            out->command = argv + p.at;
+            out->n_command = argc - p.at;
+            break;
+        }
         if (options && str_eq(word, "--"))
             options = false;
         else if (options && word[0] == '-' && word[1])

@@ -2,6 +2,7 @@
 """Ten mistakes that passes make (tests/plugins/seeded_bugs.c), each as a pass from outside in the
 pipeline: all are found, and the message names the pass that is to blame. Without them all is well.
 `verify --bisect` names the pass too, and the layer or kernel, and its command shows the fault again.
+`reduce` brings each to three layers or fewer.
 
 Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -75,6 +76,29 @@ def bisect(bug, library):
             failures.append(f"bisect of {bug}: with {number - 1} and {number}: {again}")
 
 
+def reduce(bug, library, *command):
+    small = FOLDER / f"{bug}.yaml"
+    result = subprocess.run([NET2C, "reduce", MODEL, "-q", "-o", small, "--", *(
+        command or [NET2C, "opt", "{}", f"--load-pass={library}", "--verify-each=exec"])],
+        capture_output=True, text=True, timeout=120, check=False)
+    layers = small.read_text().count("\n  - ") if small.exists() else 0
+    if not command and (result.returncode or not 1 <= layers <= 3):
+        failures.append(f"reduce of {bug}: status {result.returncode}, {layers} layers: "
+                        f"{result.stderr}")
+    return result.returncode, result.stderr, small
+
+
+def check_reduce(library):
+    """The same twice; nothing where there is nothing to do."""
+    first = reduce("lost-group-offset", library)[2].read_text()
+    if first != reduce("lost-group-offset", library)[2].read_text():
+        failures.append("reduce: another result the second time")
+    for command, code in (("true", "E0139"), ("./missing", "E0138")):
+        status, text, small = reduce("nothing", library, command)
+        if status != 1 or code not in text or small.exists():
+            failures.append(f"reduce with {command}: status {status}: {text}")
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -86,6 +110,8 @@ def main():
         for bug, (library, _) in built.items():
             check(bug, library)
             bisect(bug, library)
+            reduce(bug, library)
+        check_reduce(built["lost-group-offset"][0])
     plain = opt("--verify-each=exec")
     if plain.returncode:
         failures.append(f"without bugs: {plain.stderr}")
