@@ -69,22 +69,25 @@ OutFile *out_open(Cx *cx, const char *path)
     f->cx = cx;
     f->path = resolve(cx->perm, path);
     struct stat st;
-    if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        if (S_ISDIR(st.st_mode)) {
-            file_error(cx, "E0105", "write", path, EISDIR);
-            return NULL;
-        }
+    bool there = stat(f->path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) {
+        file_error(cx, "E0105", "write", path, EISDIR);
+        return NULL;
+    }
+    f->fd = -1;
+    f->next = cx->open_files;      /* a signal may come before there is a descriptor */
+    cx->open_files = f;
+    if (there && !S_ISREG(st.st_mode)) {
         f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
     } else {
         open_temp(f);
     }
-    if (f->fd < 0) {
-        file_error(cx, "E0105", "create", path, errno);
-        return NULL;
-    }
-    f->next = cx->open_files;
-    cx->open_files = f;
-    return f;
+    if (f->fd >= 0)
+        return f;
+    file_error(cx, "E0105", "create", path, errno);
+    f->temp = NULL;
+    out_discard(f);
+    return NULL;
 }
 
 static bool write_memory(OutFile *f, size_t at, const void *data, size_t n)
