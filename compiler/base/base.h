@@ -94,6 +94,9 @@ void cx_at_end(Cx *cx, void (*end)(void *object), void *object);
 void cx_phase(Cx *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For the handler of a signal that ends the program: no child and no temporary file stays. */
 void cx_interrupt(const Cx *cx);
+/* Starts a program, found by PATH, as cx->child; fd[i] becomes its descriptor i, -1: that is ours.
+ * Whoever has waited for it sets cx->child to 0. Returns 0 or the system's error. */
+int child_start(Cx *cx, const char *const argv[], const int fd[3]);
 
 /* ---- strings ---------------------------------------------------------------------------- */
 typedef struct Str {       /* a growing string in an arena; data is always 0-terminated */
