@@ -38,8 +38,8 @@ static double direct_cycles(const Node *n, const Row *row)
 
 static double winograd_cycles(const Node *n, const Row *row, const WinogradForm *f)
 {
-    double groups = (double)node_int(n, "groups"), m = (double)f->m, stride = (double)f->stride;
-    double in = (double)n->in[0]->shape.dim[1] * stride * stride;
+    double groups = (double)node_int(n, "groups"), m = (double)f->m;
+    double in = (double)f->in * groups;
     double out = (double)n->out->shape.dim[1], cache = (double)row->l2_bytes / sizeof(float);
     double alpha = m + (double)f->r - 1, points = alpha * alpha;
     double tiles = (double)(f->tiles[0] * f->tiles[1]), bands = (double)(f->tiles[0] / f->band);
