@@ -1,4 +1,5 @@
-/* net2c run: a model on arrays or pictures, by generated C or the interpreter.
+/* net2c run: a model on arrays or pictures, by generated C, by code made in this process
+ * or by the interpreter.
  *
  *     net2c run net.yaml -w net.safetensors -i photo.jpg --top 5
  *     net2c run net.yaml -w net.safetensors -i x.npy -o logits=y.npy
@@ -42,10 +43,10 @@ static const void *pack(void *user, const Value *v)
 
 static void tell_step(void *user, int step, void *const *arg)
 {
-    const Module *m = ((const Interpreter *)user)->module;
+    const Interpreter *in = user;
     (void)arg;
-    if (step + 1 < m->n_steps)
-        progress("interpreting %s", m->step[step + 1].kernel->name);
+    if (step + 1 < in->module->n_steps)
+        cx_phase(in->pipeline->cx, "interpreting %s", in->module->step[step + 1].kernel->name);
 }
 
 static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io, int64_t batch)
@@ -61,7 +62,7 @@ static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io
             at[i] = (float *)io[i] + item * shape_count(&t->shape);
         }
         const ModuleRun run = {at, at + g->n_inputs, pack, tell_step, &in};
-        progress("interpreting");
+        cx_phase(p->cx, "interpreting");
         bool ok = module_interpret(p->cx, m, &run);
         arena_reset(p->cx->temp);
         item += m->batch;
@@ -167,7 +168,7 @@ static bool run_code(Pipeline *p, const Weights *w, const Options *o, void *cons
     Session *s = session_open(p, w, o);
     if (!s)
         return false;
-    progress("running");
+    cx_phase(p->cx, "running");
     bool ok = session_run(s, io, (size_t)batch, NULL);
     session_close(s);
     return ok;
@@ -184,7 +185,7 @@ static bool check_names(Cx *cx, const Options *o, const Graph *g)
     return ok;
 }
 
-static bool run_model(Cx *cx, const Options *o, bool interpret)
+static bool run_model(Cx *cx, const Options *o)
 {
     Pipeline p;
     Weights *w;
@@ -195,20 +196,19 @@ static bool run_model(Cx *cx, const Options *o, bool interpret)
     void **io = tensors_make(cx, o, p.graph, &batch);
     ok = ok && io;
     if (ok)
-        ok = interpret ? run_interpreter(&p, w, io, batch) : run_code(&p, w, o, io, batch);
+        ok = p.backend == BACKEND_INTERP ? run_interpreter(&p, w, io, batch)
+                                         : run_code(&p, w, o, io, batch);
     weights_close(w);
     return ok && give_results(cx, o, p.graph, io, batch);
 }
 
 int cmd_run(Cx *cx, const Options *o)
 {
-    static const char *const backends[] = {"c", "interp"};
-    int backend = option_word(cx, o, OPT_BACKEND, backends, 2);
     if (!o->n[OPT_OUTPUT] && !o->n[OPT_TOP]) {
         diag_error(cx->diags, NO_PLACE, "E0004", "run needs --output or --top");
         diag_help(cx->diags, "write results with -o FILE.npy or print the largest with --top 5");
     }
-    if (diags_error_count(cx->diags) > 0 || !run_model(cx, o, backend == 1))
+    if (diags_error_count(cx->diags) > 0 || !run_model(cx, o))
         return status_of_errors(cx->diags);
     return STATUS_OK;
 }
