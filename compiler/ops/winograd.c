@@ -28,7 +28,7 @@
 #define MAX_ALPHA 8
 #define CHANNELS 16                    /* of a block of inputs; outputs come in one or two */
 
-static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, -0.5, 2};
+static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, 2, -0.5};
 
 typedef struct Tables {
     double a[MAX_ALPHA][MAX_ALPHA], b[MAX_ALPHA][MAX_ALPHA], g[MAX_ALPHA][MAX_ALPHA];
