@@ -201,6 +201,11 @@ def check_misuse():
         result, files = compile_files([library], "misuse")
         expect(result, 1, [code, *words], what)
         check(not files, f"{what}: {list(files)} were written")
+    for body in ("*(volatile int *)0 = 1;", "__builtin_trap();"):
+        result, files = compile_files([plugin("crash", body=body + " return PASS_CHANGED;")],
+                                      "misuse")
+        check(result.returncode < 0 and "net2c: crash (crashed)" in result.stderr and not files,
+              f"a crash: {result.returncode} {result.stderr} {list(files)}")
     expect(net2c("opt", [good, good]), 1, ["E0137", "of its own"], "twice")
     result, files = compile_files([str(broken)], "misuse")
     expect(result, 5, ["cut off"], "half a library")
