@@ -93,6 +93,8 @@ const char *bench_read(Cx *cx, const char *path, const char *network, double *mi
 /* ---- pipeline ------------------------------------------------------------------------------- */
 #define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
 
+typedef enum { BACKEND_C, BACKEND_JIT, BACKEND_INTERP } Backend;
+
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
     PassCx pass_cx;
@@ -103,6 +105,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     int n_passes;
     PassDef *outside;              /* those of them that come from outside */
     int n_outside;
+    Backend backend;
     void (*on_time)(Cx *cx, const char *phase, double ms);   /* each phase took; or NULL */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
@@ -131,8 +134,8 @@ const Module *pipeline_sized(const Pipeline *p, int64_t items);
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The whole way for one with weights: that, and pipeline_module. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
-/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong with
- * them and the model is reported. */
+/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong
+ * with them and the model is reported. */
 bool pipeline_look(Pipeline *p, Cx *cx, const Options *o);
 /* The reference of p's finished graph: same groups, operators' nests without any optional pass,
  * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
@@ -189,18 +192,26 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* The weights alone, for code that does not check whose they are. */
+bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
+/* Of n folders named as seen from where this program lies, the first with the file; or NULL. */
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file);
+
+typedef struct JitCode JitCode;    /* a module in this process, made without a C compiler */
+
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;
     const Module *module;
     uint64_t c_bytes;              /* of the C text */
-    CcModule *cc;
+    CcModule *cc;                  /* this, or jit */
+    JitCode *jit;
     Bytes blob;                    /* mapped, private to this process */
     struct {
         const void *weights;
         uint32_t isa;
     } model;                       /* as in the generated header */
     n2c_status (*run)(const void *model, const void *io, size_t batch, void *arena,
-                      const n2c_exec *exec);
+                      const n2c_exec *exec);     /* of cc */
     void *arena;
     n2c_pool *pool;                /* --threads; NULL: this thread alone */
 } Session;
@@ -225,6 +236,13 @@ bool trials_run(Pipeline *p, const Weights *w, const Options *o, int step, Trial
                 double end);
 /* How many kernels for this step can be in one module: their weights lie in memory together. */
 int trials_room(const Pipeline *p, int step);
+
+const LlvmPlugin *llvm_plugin(Cx *cx);               /* NULL: reported */
+LlvmUnit llvm_unit(const Pipeline *p);
+JitCode *jit_load(const Pipeline *p);                /* NULL: reported */
+/* As the generated function that runs a network; s has weights and arena. */
+n2c_status jit_run(const Session *s, void *const *io, size_t batch, const n2c_exec *exec);
+void jit_unload(JitCode *c);
 
 /* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {
