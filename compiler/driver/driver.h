@@ -76,6 +76,7 @@ int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, in
 /* ---- progress: what takes over a second says so on stderr ----------------------------------- */
 void progress_start(Cx *cx, const Options *o);      /* of each cx_phase */
 void progress_end(void);
+void progress_crash(void);                           /* for the handler of a signal */
 bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
