@@ -184,12 +184,25 @@ static bool find_minimum(Json *j, const char *network, double *out)
     return false;
 }
 
+const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum)
+{
+    Bytes file;
+    if (!file_read(cx, path, 1 << 20, &file))
+        return NULL;
+    const char *text = arena_strndup(cx->perm, (const char *)file.data, file.size);
+    Json j = json_start(cx->perm, text, file.size);
+    if (find_minimum(&j, network, minimum))
+        return text;
+    diag_error(cx->diags, NO_PLACE, "E0127", "'%s' is no result of bench for '%s'", path, network);
+    diag_help(cx->diags, "net2c bench --json prints one");
+    return NULL;
+}
+
 static bool read_baseline(Bench *b, const Options *o, const char *network)
 {
     const char *path = option_text(o, OPT_BASELINE, NULL);
     const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
     size_t digits = strcspn(most, "%");
-    Bytes file;
     if (!parse_double(arena_strndup(b->cx->perm, most, digits), &b->max_regress) ||
         !(b->max_regress >= 0) || (most[digits] && most[digits + 1])) {
         diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not '%s'",
@@ -197,17 +210,7 @@ static bool read_baseline(Bench *b, const Options *o, const char *network)
         return false;
     }
     b->max_regress /= 100;
-    if (!path)
-        return true;
-    if (!file_read(b->cx, path, 1 << 20, &file))
-        return false;
-    const char *text = arena_strndup(b->cx->perm, (const char *)file.data, file.size);
-    Json j = json_start(b->cx->perm, text, file.size);
-    if (find_minimum(&j, network, &b->baseline))
-        return true;
-    diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of '%s'", path, network);
-    diag_help(b->cx->diags, "net2c bench --json prints one");
-    return false;
+    return !path || bench_read(b->cx, path, network, &b->baseline);
 }
 
 static int compare_baseline(const Bench *b)

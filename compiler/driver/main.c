@@ -8,15 +8,11 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static void print_messages(Cx *cx, const Options *o)
 {
-    const char *no_color = getenv("NO_COLOR");
-    bool color = isatty(STDERR_FILENO) && !(no_color && *no_color);
     if (diags_error_count(cx->diags) > 0 || !o->n[OPT_QUIET])
-        fputs(diags_render(cx->diags, cx->perm, 0, color), stderr);
+        fputs(diags_render(cx->diags, cx->perm, 0, wants_color(stderr)), stderr);
 }
 
 /* Results that do not arrive are an error: a full disk, a closed pipe. */

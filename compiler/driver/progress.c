@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -83,4 +84,10 @@ void progress(const char *format, ...)
 void progress_end(void)
 {
     set_timer(0, 0);
+}
+
+bool wants_color(FILE *f)
+{
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(fileno(f)) && !(no_color && *no_color);
 }

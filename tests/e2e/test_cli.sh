@@ -125,7 +125,7 @@ bench_small="bench $model -w $w --isa=scalar --runs=2"
 status 4 "^regression: " $bench_small --baseline="$folder/baseline0.0001.json" --max-regress=3%
 prints "^min [0-9.]* ms"
 status 0 "no regression: -" $bench_small --baseline="$folder/baseline3600000.json"
-status 1 "is no baseline of" $bench_small --baseline=$model
+status 1 "is no result of bench for" $bench_small --baseline=$model
 sed 's/"network": "/&another_/' "$folder/baseline3600000.json" >"$folder/another.json"
 status 1 "net2c bench --json prints one" $bench_small --baseline="$folder/another.json"
 status 1 "cannot open" $bench_small --baseline="$folder/nowhere.json"

@@ -2,7 +2,7 @@
 """test_jit: code that LLVM makes in net2c's own process gives the bits of the generated C, for every
 instruction set that this CPU has; and what the plugin offers besides.
 
-    test_jit.py             lenet5, the other operators, samples of the grid
+    test_jit.py             lenet5, the other operators, random networks, samples of the grid
     test_jit.py MODEL...    these, with weights at random
 
 Inputs hold NaN, infinities and denormal numbers too; all NaNs count as equal. Without the plugin
@@ -20,13 +20,15 @@ from array import array
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "fixtures"))
+sys.path[:0] = [str(ROOT / "tests" / "fixtures"), str(ROOT / "tests" / "e2e")]
 import fixture_data
+import random_networks
 
 NET2C = Path(os.environ.get("NET2C", ROOT / "build" / "net2c")).resolve()
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", ROOT / "build" / "test_jit")).resolve()
 ROWS = {"avx512": "avx512f", "avx2": "avx2", "sse4": "sse4_2", "portable": "", "scalar": ""}
 SPECIAL = (math.nan, math.inf, -math.inf, -0.0, 2.0**-149, -(2.0**-130), 3e38)
+RANDOM = range(1, 7)
 ITEMS = 3
 failures, compared = [], 0
 
@@ -104,6 +106,13 @@ def rows():
     return [row for row, flag in ROWS.items() if not flag or flag in flags]
 
 
+def check_random(row):
+    for number in RANDOM:
+        path = FOLDER / f"random{number}.yaml"
+        path.write_text(random_networks.network(number), encoding="utf-8")
+        Model(path, number % 2).compare(row)
+
+
 def check_grid(row, part):
     """Every kind of shape on small integers, against the oracles."""
     grid = NET2C.parent / "tests" / "grid"
@@ -169,6 +178,7 @@ def main():
         Model(lenet5, False, lenet5.with_suffix(".safetensors")).compare(row, "--batch=2")
         for special in (False, True):
             Model(ROOT / "tests" / "fixtures" / "operators.yaml", special).compare(row)
+        check_random(row)
         check_grid(row, number)
     if not sys.argv[1:]:
         check_verbs(Model(lenet5, True, lenet5.with_suffix(".safetensors")))
