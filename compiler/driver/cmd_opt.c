@@ -38,6 +38,11 @@ static void print_pipeline(const Pipeline *pipeline)
     }
 }
 
+static void print_time(Cx *cx, const char *phase, double ms)
+{
+    fprintf(stderr, "%10s ms  %s\n", figure_fixed(cx->temp, ms, 3), phase);
+}
+
 static void print_ir(const Opt *x, OptId option, const char *when, const char *pass, Ir ir)
 {
     for (int i = 0; i < x->options->n[option]; i++) {
@@ -237,6 +242,8 @@ int cmd_opt(Cx *cx, const Options *o)
     x.color = wants_color(stdout);
     x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + 2);
     x.pipeline.run.before = before_pass;
+    if (o->n[OPT_TIME_PASSES])
+        x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
     return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);

@@ -8,8 +8,10 @@
  * contract: the folder is gone when session_open returns; the weights stay mapped until
  * session_close. The mapping is private and writable: changes are this process's own.
  */
+#define _GNU_SOURCE
 #include "driver/driver.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,12 +27,10 @@
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
-const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file)
+static const char *beside(Cx *cx, const char *self, const char *const *folder, int n,
+                          const char *file)
 {
-    char self[4096];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(self, '/');
+    const char *slash = strrchr(self, '/');
     for (int i = 0; slash && i < n; i++) {
         const char *path = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, folder[i]);
         if (access(arena_printf(cx->temp, "%s/%s", path, file), R_OK) == 0)
@@ -39,14 +39,27 @@ const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *
     return NULL;
 }
 
-/* Where net2c_rt.h is: as told, in the tree that this program stands in, or as built. */
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file)
+{
+    static const char here;                /* in the library, if this is one, else the program */
+    const char *found = NULL;
+    char self[4096];
+    Dl_info library;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (dladdr(&here, &library) != 0 && library.dli_fname)
+        found = beside(cx, library.dli_fname, folder, n, file);
+    self[length > 0 ? length : 0] = '\0';
+    return found ? found : beside(cx, self, folder, n, file);
+}
+
+/* Where net2c_rt.h is: as told, in the tree that this library or program stands in, or as built. */
 static const char *include_folder(Cx *cx)
 {
-    static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
-                                         "/../include"};
+    static const char *const folders[] = {"/../runtime/include", "/../../runtime/include",
+                                          "/../include", "/../../include"};
     const char *told = getenv("NET2C_RUNTIME");
     if (!told || !*told)
-        told = folder_beside(cx, beside, 3, "net2c_rt.h");
+        told = folder_beside(cx, folders, 4, "net2c_rt.h");
     return told ? told : NET2C_INCLUDE_DIR;
 }
 
@@ -92,13 +105,6 @@ static bool bind(Session *s)
     return check_status(s, "bind", bind_weights(&s->model, s->blob.data, s->blob.size));
 }
 
-/* Aligned for any vector the code may use. */
-static void *make_arena(Cx *cx, int64_t bytes)
-{
-    char *room = arena_alloc(cx->perm, (size_t)bytes + 64);
-    return room + (64 - (uintptr_t)room % 64) % 64;
-}
-
 static bool load_c(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *base)
 {
     CodeFiles files;
@@ -106,7 +112,7 @@ static bool load_c(Session *s, Pipeline *p, const Weights *w, const Options *o, 
     if (!code_write(p->cx, p, w, base, &wish, &files))
         return false;
     s->c_bytes = files.bytes[0];
-    progress("compiling C");
+    cx_phase(p->cx, "compiling C");
     s->cc = cc_load(p->cx, files.path[0], include_folder(p->cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));
     if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))
@@ -129,10 +135,15 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     int64_t bytes = 0;
     for (int i = 0; i < p->n_batches; i++)
         bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
-    s->arena = make_arena(p->cx, bytes);
+    s->arena = arena_alloc_64(p->cx->perm, (size_t)bytes);
     if (option_count(o, OPT_THREADS, 1) != 1)
         s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
     return p->backend == BACKEND_JIT ? load_jit(s, p, w, base) : load_c(s, p, w, o, base);
+}
+
+static void end_session(void *session)
+{
+    session_close(session);
 }
 
 Session *session_open(Pipeline *p, const Weights *w, const Options *o)
@@ -141,6 +152,7 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o)
     Session *s = NEW(p->cx->perm, Session);
     s->cx = p->cx;
     s->module = p->module;
+    cx_at_end(s->cx, end_session, s);
     TempFolder *folder = folder_make(p->cx, names);
     if (!folder)
         return NULL;
@@ -169,7 +181,10 @@ void session_close(Session *s)
     s->pool = NULL;
     if (s->cc)
         cc_unload(s->cc);
+    s->cc = NULL;
     if (s->jit)
         jit_unload(s->jit);
+    s->jit = NULL;
     file_unmap(s->blob);
+    s->blob = (Bytes){NULL, 0};
 }

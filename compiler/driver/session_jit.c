@@ -50,9 +50,9 @@ struct JitCode {
 
 const LlvmPlugin *llvm_plugin(Cx *cx)
 {
-    static const char *const folders[] = {"", NET2C_PLUGIN_BESIDE};
+    static const char *const folders[] = {"", "/net2c", NET2C_PLUGIN_BESIDE};
     const char *path = getenv("NET2C_LLVM"), *folder;
-    if ((!path || !*path) && (folder = folder_beside(cx, folders, 2, PLUGIN)))
+    if ((!path || !*path) && (folder = folder_beside(cx, folders, 3, PLUGIN)))
         path = arena_printf(cx->perm, "%s/" PLUGIN, folder);
     void *library = path && *path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     const char *why = library ? NULL : path && *path ? dlerror() : "there is no " PLUGIN;
@@ -114,7 +114,7 @@ JitCode *jit_load(const Pipeline *p)
     *c = (JitCode){.plugin = llvm_plugin(cx), .pipeline = *p};
     if (!c->plugin)
         return NULL;
-    progress("making code");
+    cx_phase(cx, "making code");
     c->jit = c->plugin->open(cx, &unit);
     arena_reset(cx->temp);
     if (!c->jit)
