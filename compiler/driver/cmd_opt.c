@@ -5,10 +5,10 @@
  *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-exec
  *     net2c opt net.yaml --print-changed
  *
- * contract: needs no weights. Prints one IR at the end, the graph or the loops, or all kernels as
- * LLVM's text or an object file, unless an option asks for something else: what passes get or
- * leave, each behind a comment that names the pass; what they change; a table. Without --emit it is
- * the IR that the last pass works on.
+ * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
+ * asks for something else: what passes get or leave, each behind a comment that names the pass;
+ * what they change; a table. --emit=llvm and obj ask for all kernels as LLVM's text or an object
+ * file, by the LLVM plugin. Without --emit it is the one that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -154,6 +154,10 @@ static bool emits_graph(const Opt *x, Emit emit)
     return last == LEVEL_GRAPH;
 }
 
+/* What is printed in place of the last IR. */
+static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
+                                OPT_HTML};
+
 static bool print_code(const Opt *x, Emit emit)
 {
     const LlvmPlugin *plugin = llvm_plugin(x->cx);
@@ -167,8 +171,6 @@ static bool print_code(const Opt *x, Emit emit)
 
 static bool run(Opt *x, Emit emit)
 {
-    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                    OPT_HTML};
     const Options *o = x->options;
     const char *bench = NULL;
     double minimum;
@@ -196,7 +198,7 @@ static bool run(Opt *x, Emit emit)
     if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
                                    x->n_stages, bench))
         return false;
-    if (result && emit >= EMIT_LLVM)
+    if (emit >= EMIT_LLVM)
         return print_code(x, emit);
     if (result) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
@@ -216,9 +218,12 @@ int cmd_opt(Cx *cx, const Options *o)
     static const char *const emits[] = {"graph", "loop", "llvm", "obj"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
     int emit = option_word(cx, o, OPT_EMIT, emits, 4);
-    if (emit >= EMIT_LLVM && (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER]))
+    bool part = o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER];
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        part = part || o->n[instead[i]];
+    if (emit >= EMIT_LLVM && part)
         diag_error(cx->diags, NO_PLACE, "E0009", "--emit=llvm and --emit=obj take the whole "
-                   "pipeline: neither --passes nor --stop-after");
+                   "pipeline: no --passes, --stop-after and nothing else to print");
     if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");

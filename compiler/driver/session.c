@@ -27,8 +27,8 @@
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
-static const char *beside(Cx *cx, const char *self, const char *const *folder, int n,
-                          const char *file)
+static const char *find_beside(Cx *cx, const char *self, const char *const *folder, int n,
+                               const char *file)
 {
     const char *slash = strrchr(self, '/');
     for (int i = 0; slash && i < n; i++) {
@@ -46,20 +46,20 @@ const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *
     char self[4096];
     Dl_info library;
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (dladdr(&here, &library) != 0 && library.dli_fname)
-        found = beside(cx, library.dli_fname, folder, n, file);
     self[length > 0 ? length : 0] = '\0';
-    return found ? found : beside(cx, self, folder, n, file);
+    if (dladdr(&here, &library) != 0 && library.dli_fname)
+        found = find_beside(cx, library.dli_fname, folder, n, file);
+    return found ? found : find_beside(cx, self, folder, n, file);
 }
 
 /* Where net2c_rt.h is: as told, in the tree that this library or program stands in, or as built. */
 static const char *include_folder(Cx *cx)
 {
-    static const char *const folders[] = {"/../runtime/include", "/../../runtime/include",
-                                          "/../include", "/../../include"};
+    static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
+                                         "/../include", "/../../include"};
     const char *told = getenv("NET2C_RUNTIME");
     if (!told || !*told)
-        told = folder_beside(cx, folders, 4, "net2c_rt.h");
+        told = folder_beside(cx, beside, 4, "net2c_rt.h");
     return told ? told : NET2C_INCLUDE_DIR;
 }
 

@@ -114,7 +114,7 @@ JitCode *jit_load(const Pipeline *p)
     *c = (JitCode){.plugin = llvm_plugin(cx), .pipeline = *p};
     if (!c->plugin)
         return NULL;
-    cx_phase(cx, "making code");
+    cx_phase(p->cx, "making code");
     c->jit = c->plugin->open(cx, &unit);
     arena_reset(cx->temp);
     if (!c->jit)

@@ -13,7 +13,7 @@ ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().paren
 COMPILER = ROOT / "compiler"
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 600, 60, 100
-COMPILER_LINES, RUNTIME_LINES, PLUGIN_LINES = 26000, 700, 900
+COMPILER_LINES, RUNTIME_LINES, PLUGIN_LINES = 29000, 700, 900
 GOLDEN_PER_PASS = 3
 
 # folder -> folders whose header it may include
@@ -261,8 +261,8 @@ def main():
     for violation in violations:
         print(violation)
     print(f"structure: {len(tree)} files, compiler {total['compiler']} lines of code, runtime "
-          f"{total['runtime']} lines, LLVM plugin {total['LLVM plugin']} lines, {passes} passes, {len(names)} operators: "
-          f"{len(violations)} violations")
+          f"{total['runtime']} lines, LLVM plugin {total['LLVM plugin']} lines, {passes} passes, "
+          f"{len(names)} operators: {len(violations)} violations")
     return 1 if violations else 0
 
 
