@@ -213,8 +213,13 @@ int cmd_opt(Cx *cx, const Options *o)
         diag_error(cx->diags, NO_PLACE, "E0004", "--bench needs --html");
     if (diags_error_count(cx->diags) > 0 || !pipeline_start(&x.pipeline, cx, o))
         return status_of_errors(cx->diags);
-    if (o->n[OPT_HTML])
+    if (o->n[OPT_HTML]) {
         x.report = report_new(cx);
+        if (!o->n[OPT_REMARKS]) {
+            x.pipeline.pass_cx.remarks = REMARK_DONE | REMARK_MISSED;
+            diags_hide_remarks(cx->diags);
+        }
+    }
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.color = wants_color(stdout);

@@ -24,7 +24,7 @@ typedef struct VerbDef {
     const char *summary;
 } VerbDef;
 
-typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } Kind;
+typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER, CHOICE } Kind;
 
 typedef struct OptionDef {
     const char *name;
@@ -204,6 +204,8 @@ static void parse_option(Parse *p, const char *word)
                     p->out->verb);
         return;
     }
+    if (d->kind == CHOICE && !value)
+        value = arena_strndup(p->cx->perm, d->value, strcspn(d->value, "|"));
     if (d->kind != FLAG && !value) {
         if (p->at == p->n) {
             usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s needs a value: %s",

@@ -15,13 +15,19 @@ typedef struct PassCx {
     Cx *cx;
     Arena *arena;             /* for what stays in the IR */
     const Row *row;
-    bool remarks;             /* the user wants them */
+    unsigned remarks;         /* those that are wanted: of RemarkKind */
+    const char *pass;         /* the one that runs; runner.c's */
     bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
     /* Is every element of a weight finite? NULL: the weights are not known. */
     bool (*finite)(void *weights, const char *key);
     void *weights;
 } PassCx;
+
+/* For --remarks: what a pass did at a place of the model, or what it did not do and why. */
+typedef enum { REMARK_DONE = 1, REMARK_MISSED = 2 } RemarkKind;
+void pass_remark(const PassCx *pc, RemarkKind kind, Place place, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 typedef PassResult (*GraphPass)(PassCx *, Graph *);
 typedef PassResult (*KernelPass)(PassCx *, Kernel *);

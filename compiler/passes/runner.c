@@ -39,6 +39,17 @@ const PassDef *pass_find(const char *name)
     return NULL;
 }
 
+void pass_remark(const PassCx *pc, RemarkKind kind, Place place, const char *format, ...)
+{
+    va_list args;
+    if (!(pc->remarks & kind))
+        return;
+    va_start(args, format);
+    diag_add(pc->cx->diags, DIAG_REMARK, place, pc->pass, "%s%s",
+             kind == REMARK_MISSED ? "missed: " : "", arena_vprintf(pc->cx->temp, format, args));
+    va_end(args);
+}
+
 PassResult pass_renamed(Kernel *k, bool changed)
 {
     if (changed)
@@ -86,6 +97,7 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
     uint64_t before = graph_hash(g);
     if (run && run->before)
         run->before(run->user, p, g, NULL, NULL);
+    pc->pass = p->name;
     PassResult result = p->graph(pc, g);
     bool valid = result != PASS_FAILED && graph_verify(pc->cx, g);
     bool ok = pass_finish(pc, p, result, valid, valid && graph_hash(g) != before);
@@ -102,6 +114,7 @@ bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k
     uint64_t before = kernel_hash(k);
     if (run && run->before)
         run->before(run->user, p, NULL, k, NULL);
+    pc->pass = p->name;
     PassResult result = p->kernel(pc, k);
     bool valid = result != PASS_FAILED && loop_verify(pc->cx, k);
     bool ok = pass_finish(pc, p, result, valid, valid && kernel_hash(k) != before);
@@ -124,6 +137,7 @@ bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m
     uint64_t before = module_hash(pc, m);
     if (run && run->before)
         run->before(run->user, p, NULL, NULL, m);
+    pc->pass = p->name;
     PassResult result = p->module(pc, m);
     bool valid = result != PASS_FAILED && module_verify(pc->cx, m);
     bool ok = pass_finish(pc, p, result, valid, valid && module_hash(pc, m) != before);

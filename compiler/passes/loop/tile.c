@@ -88,8 +88,15 @@ PassResult tile(PassCx *pc, Kernel *k)
         return PASS_FAILED;
     if (!k->schedule)
         k->schedule = schedule_find(pc->arena, nests, n, pc->row, &k->why);
-    if (!k->schedule || n == 0)
+    if (!k->schedule || n == 0) {
+        pass_remark(pc, REMARK_MISSED, k->place,
+                    "'%s' keeps its loops: no tile of vectors fits them, or none is cheaper",
+                    k->name);
         return PASS_UNCHANGED;
+    }
+    pass_remark(pc, REMARK_DONE, k->place, "'%s' is tiled%s: %s", k->name,
+                n > 1 ? arena_printf(pc->cx->temp, " in %d nests, the last one", n) : "",
+                k->why ? k->why : "the schedule was given");
     VerbCx v = {pc->cx, NO_PLACE, pc->row};
     if (!schedule_apply(&v, k, nests, n, k->schedule)) {
         diag_note(pc->cx->diags, NO_PLACE, "kernel '%s' (%s) has the schedule \"%s\"", k->name,
