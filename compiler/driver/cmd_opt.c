@@ -77,12 +77,24 @@ static void start_stage(Opt *x, const char *name, const PassDef *pass)
                                       .values = str_new(a)};
 }
 
+/* Stages are those of the first instruction set and batch; the others only follow. */
+static bool in_stages(const Opt *x, Ir ir)
+{
+    const Module *m = x->pipeline.module;
+    if (ir.graph || ir.module)
+        return ir.graph || ir.module == m;
+    for (int i = 0; i < m->n_steps; i++)
+        if (m->step[i].kernel == ir.kernel)
+            return true;
+    return false;
+}
+
 static void before_pass(void *user, const PassDef *p, const Graph *g, const Kernel *k,
                         const Module *m)
 {
     Opt *x = user;
     const Ir ir = {g, k, m};
-    if (x->stage[x->n_stages - 1].pass != p)
+    if (x->stage[x->n_stages - 1].pass != p && in_stages(x, ir))
         start_stage(x, p->name, p);
     print_ir(x, OPT_PRINT_BEFORE, "before", p->name, ir);
     if (x->options->n[OPT_PRINT_CHANGED])
@@ -105,7 +117,7 @@ static void after_pass(void *user, const PassDef *p, const Graph *g, const Kerne
     print_ir(x, OPT_PRINT_AFTER, "after", p->name, ir);
     if (x->options->n[OPT_PRINT_CHANGED])
         print_changes(x, p->name, ir);
-    if (x->report)
+    if (x->report && in_stages(x, ir))
         report_ir(x->report, &x->stage[x->n_stages - 1], ir);
     if (diags_error_count(x->cx->diags) == 0)
         check(x, p->name, ir);

@@ -129,6 +129,12 @@ status 0 "" compile "$folder/zeros.yaml" -w "$folder/w" -o "$folder/net" --isa=a
 holds [ "$(grep -c "'y' is tiled" "$folder/err")" = 1 ]
 holds grep -q "zeros.yaml:6:5: remark: 'y' reads only the weights of inputs that" "$folder/err"
 
+# ---- several instruction sets and batches: stages are those of the first
+status 0 "" opt models/lenet5.yaml --stats --isa=avx512,avx2,portable --batch=8,1
+cp "$folder/out" "$folder/several"
+status 0 "" opt models/lenet5.yaml --stats --isa=avx512 --batch=8
+holds cmp -s "$folder/out" "$folder/several"
+
 # ---- a page: the options that go with it
 status 2 "needs --html" opt $model --bench="$folder/info.json"
 status 1 "is no result of bench for 'alexnet" opt $model --bench="$folder/info.json" --html="$folder/page.html"
