@@ -7,7 +7,8 @@
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;
- * what they change; a table. Without --emit it is the one that the last pass works on.
+ * what they change; a table; a page; C or what becomes of it. Without --emit it is the one that the
+ * last pass works on.
  */
 #include "driver/driver.h"
 
@@ -145,30 +146,51 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_C, EMIT_ASM } Emit;
+
 /* --emit, or what the last pass that runs works on. */
-static bool emits_graph(const Opt *x, int emit)
+static bool emits_graph(const Opt *x, Emit emit)
 {
     const Pipeline *p = &x->pipeline;
     PassLevel last = LEVEL_GRAPH;
     if (x->options->n[OPT_EMIT])
-        return emit == 0;
+        return emit == EMIT_GRAPH;
     for (int i = 0; i < p->n_passes; i++)
         if (pass_enabled(&p->run, p->pass[i]))
             last = p->pass[i]->level;
     return last == LEVEL_GRAPH;
 }
 
-static bool run(Opt *x, int emit)
+static bool print_code(const Opt *x, Emit emit)
 {
-    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                    OPT_HTML};
+    const Pipeline *p = &x->pipeline;
+    const CodeWish wish = {.manifest = false};
+    EmitFiles files;
+    const char *text = emit == EMIT_ASM ? code_assembly(p, x->options)
+                       : code_emit(x->cx, p, p->graph->name, &wish, &files) ? files.c.data : NULL;
+    if (text)
+        fputs(text, stdout);
+    return text != NULL;
+}
+
+static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
+                                OPT_HTML};     /* of what is there at the end */
+
+static bool prints_end(const Options *o)
+{
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        if (o->n[instead[i]])
+            return false;
+    return true;
+}
+
+static bool run(Opt *x, Emit emit)
+{
     const Options *o = x->options;
     const char *bench = NULL;
     double minimum;
     Pipeline *p = &x->pipeline;
-    bool graph = emits_graph(x, emit), result = true;
-    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
-        result = result && !o->n[instead[i]];
+    bool graph = emits_graph(x, emit);
     start_stage(x, "(model)", NULL);
     p->graph = model_of_options(x->cx, o);
     if (p->graph && o->n[OPT_BENCH] &&
@@ -184,7 +206,9 @@ static bool run(Opt *x, int emit)
     if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
                                    x->n_stages, bench))
         return false;
-    if (result) {
+    if (emit >= EMIT_C)
+        return print_code(x, emit);
+    if (prints_end(o)) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
     }
@@ -208,15 +232,18 @@ static void check_names(Cx *cx, const Options *o, OptId option)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop"};
+    static const char *const emits[] = {"graph", "loop", "c", "asm"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 2);
+    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
     if (o->n[OPT_PRINT_PIPELINE]) {
         print_pipeline();
         return STATUS_OK;
     }
     check_names(cx, o, OPT_PRINT_BEFORE);
     check_names(cx, o, OPT_PRINT_AFTER);
+    if (emit >= EMIT_C && (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER] || !prints_end(o)))
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=%s prints what all passes leave: no "
+                   "--passes, --stop-after or other output", emits[emit]);
     if (o->n_arguments == 0) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
@@ -239,5 +266,5 @@ int cmd_opt(Cx *cx, const Options *o)
     x.pipeline.run.before = before_pass;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
-    return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);
+    return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);
 }

@@ -146,9 +146,14 @@ typedef struct CodeFiles {
     uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
+bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
+               EmitFiles *files);             /* the texts alone, which need no weights */
 /* All files appear or none. */
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
+
+/* What the C compiler makes of the C file. NULL: reported. */
+const char *code_assembly(const Pipeline *p, const Options *o);
 
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;

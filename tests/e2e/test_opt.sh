@@ -135,6 +135,18 @@ cp "$folder/out" "$folder/several"
 status 0 "" opt models/lenet5.yaml --stats --isa=avx512 --batch=8
 holds cmp -s "$folder/out" "$folder/several"
 
+# ---- what becomes of loops: the C that compile writes, and what a C compiler makes of it
+lenet=models/lenet5.yaml
+status 0 "" compile $lenet -w models/lenet5.safetensors --isa=avx512 -q -o "$folder/lenet5"
+status 0 "" opt $lenet --emit=c
+holds cmp -s "$folder/out" "$folder/lenet5.c"
+status 0 "" opt $lenet --emit=asm --isa=portable --cflags=-fno-asynchronous-unwind-tables
+prints "^lenet5_run:"
+holds [ "$(grep -c cfi_startproc "$folder/out")" = 0 ]
+status 5 "cannot start the C compiler '/nowhere'" opt $lenet --emit=asm --cc=/nowhere
+status 2 "other output" opt $lenet --emit=c --stop-after=tile
+status 2 "other output" opt $lenet --emit=asm --stats
+
 # ---- a page: the options that go with it
 status 2 "needs --html" opt $model --bench="$folder/info.json"
 status 1 "is no result of bench for 'alexnet" opt $model --bench="$folder/info.json" --html="$folder/page.html"
