@@ -27,12 +27,12 @@ typedef struct Opt {
     Report *report;                /* NULL: not asked for */
 } Opt;
 
-static void print_pipeline(void)
+static void print_pipeline(const Pipeline *pipeline)
 {
     static const char *const level[] = {"graph", "kernel", "module"};
     printf("%-17s %-7s %-9s %s\n", "pass", "works on", "optional", "why it is there");
-    for (int i = 0; i < pass_count(); i++) {
-        const PassDef *p = pass_at(i);
+    for (int i = 0; i < pipeline->n_passes; i++) {
+        const PassDef *p = pipeline->pass[i];
         printf("%-17s %-8s %-9s %s\n", p->name, level[p->level], p->optional ? "yes" : "no",
                p->why);
     }
@@ -191,6 +191,11 @@ static bool run(Opt *x, Emit emit)
     double minimum;
     Pipeline *p = &x->pipeline;
     bool graph = emits_graph(x, emit);
+    if (graph && p->schedules) {
+        diag_error(x->cx->diags, NO_PLACE, "E0009", "--schedule is for loops, not for graphs");
+        diag_help(x->cx->diags, "write --emit=loop");
+        return false;
+    }
     start_stage(x, "(model)", NULL);
     p->graph = model_of_options(x->cx, o);
     if (p->graph && o->n[OPT_BENCH] &&
@@ -215,19 +220,10 @@ static bool run(Opt *x, Emit emit)
     return true;
 }
 
-static void check_names(Cx *cx, const Options *o, OptId option)
+static void check_names(const Pipeline *p, const Options *o, OptId option)
 {
-    const char **names = NEW_ARRAY(cx->perm, const char *, pass_count() + 2);
-    int n = pass_count();
-    for (int i = 0; i < n; i++)
-        names[i] = pass_at(i)->name;
-    names[n++] = PASS_CMD_NAME;
-    names[n++] = "all";
-    for (int i = 0; i < o->n[option]; i++) {
-        const char *name = o->value[option][i];
-        if (!pass_find(name) && !str_eq(name, "all") && !str_eq(name, PASS_CMD_NAME))
-            usage_unknown(cx, "pass", name, names, n);
-    }
+    for (int i = 0; i < o->n[option]; i++)
+        pass_wanted(p, o->value[option][i], "all");
 }
 
 int cmd_opt(Cx *cx, const Options *o)
@@ -235,23 +231,25 @@ int cmd_opt(Cx *cx, const Options *o)
     static const char *const emits[] = {"graph", "loop", "c", "asm"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
     int emit = option_word(cx, o, OPT_EMIT, emits, 4);
-    if (o->n[OPT_PRINT_PIPELINE]) {
-        print_pipeline();
-        return STATUS_OK;
-    }
-    check_names(cx, o, OPT_PRINT_BEFORE);
-    check_names(cx, o, OPT_PRINT_AFTER);
     if (emit >= EMIT_C && (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER] || !prints_end(o)))
         diag_error(cx->diags, NO_PLACE, "E0009", "--emit=%s prints what all passes leave: no "
                    "--passes, --stop-after or other output", emits[emit]);
-    if (o->n_arguments == 0) {
+    if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
     }
     if (o->n[OPT_BENCH] && !o->n[OPT_HTML])
         diag_error(cx->diags, NO_PLACE, "E0004", "--bench needs --html");
-    if (diags_error_count(cx->diags) > 0 || !pipeline_start(&x.pipeline, cx, o))
+    if (pipeline_start(&x.pipeline, cx, o)) {
+        check_names(&x.pipeline, o, OPT_PRINT_BEFORE);
+        check_names(&x.pipeline, o, OPT_PRINT_AFTER);
+    }
+    if (diags_error_count(cx->diags) > 0)
         return status_of_errors(cx->diags);
+    if (o->n[OPT_PRINT_PIPELINE]) {
+        print_pipeline(&x.pipeline);
+        return STATUS_OK;
+    }
     if (o->n[OPT_HTML]) {
         x.report = report_new(cx);
         if (!o->n[OPT_REMARKS]) {
@@ -262,7 +260,7 @@ int cmd_opt(Cx *cx, const Options *o)
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.color = wants_color(stdout);
-    x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + x.pipeline.n_commands + 2);
+    x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + 2);
     x.pipeline.run.before = before_pass;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;

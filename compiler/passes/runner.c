@@ -4,19 +4,19 @@
  *   pass_run_graph(&pc, &run, pass_find("graph-dce"), g)
  *
  * contract: false means that something was reported and the IR must not be used. A pass that is
- * switched off, or comes after PassRun.stop_after, is skipped and true. The temp arena is reset
- * after each pass. A PassRun of NULL runs everything and dumps nothing.
+ * switched off is skipped and true. The temp arena is reset after each pass. A PassRun of NULL runs
+ * everything and dumps nothing. Passes from outside are run like those of the table.
  */
 #include <string.h>
 
 #include "passes/passes.h"
 
 #define GRAPH_PASS(name, function, optional, why) \
-    {name, LEVEL_GRAPH, optional, why, function, NULL, NULL},
+    {name, LEVEL_GRAPH, optional, why, function, NULL, NULL, NULL, NULL},
 #define KERNEL_PASS(name, function, optional, why) \
-    {name, LEVEL_KERNEL, optional, why, NULL, function, NULL},
+    {name, LEVEL_KERNEL, optional, why, NULL, function, NULL, NULL, NULL},
 #define MODULE_PASS(name, function, optional, why) \
-    {name, LEVEL_MODULE, optional, why, NULL, NULL, function},
+    {name, LEVEL_MODULE, optional, why, NULL, NULL, function, NULL, NULL},
 static const PassDef table[] = {
 #include "passes/passes.def"
 };
@@ -45,7 +45,7 @@ void pass_remark(const PassCx *pc, RemarkKind kind, Place place, const char *for
     if (!(pc->remarks & kind))
         return;
     va_start(args, format);
-    diag_add(pc->cx->diags, DIAG_REMARK, place, pc->pass, "%s%s",
+    diag_add(pc->cx->diags, DIAG_REMARK, place, pc->pass->name, "%s%s",
              kind == REMARK_MISSED ? "missed: " : "", arena_vprintf(pc->cx->temp, format, args));
     va_end(args);
 }
@@ -59,12 +59,7 @@ PassResult pass_renamed(Kernel *k, bool changed)
 
 bool pass_enabled(const PassRun *run, const PassDef *p)
 {
-    if (!run)
-        return true;
-    const PassDef *stop = run->stop_after ? pass_find(run->stop_after) : NULL;
-    if (stop && p > stop)
-        return false;
-    for (int i = 0; p->optional && i < run->n_disabled; i++)
+    for (int i = 0; run && p->optional && i < run->n_disabled; i++)
         if (str_eq(run->disabled[i], p->name))
             return false;
     return true;
@@ -97,7 +92,7 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
     uint64_t before = graph_hash(g);
     if (run && run->before)
         run->before(run->user, p, g, NULL, NULL);
-    pc->pass = p->name;
+    pc->pass = p;
     PassResult result = p->graph(pc, g);
     bool valid = result != PASS_FAILED && graph_verify(pc->cx, g);
     bool ok = pass_finish(pc, p, result, valid, valid && graph_hash(g) != before);
@@ -114,7 +109,7 @@ bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k
     uint64_t before = kernel_hash(k);
     if (run && run->before)
         run->before(run->user, p, NULL, k, NULL);
-    pc->pass = p->name;
+    pc->pass = p;
     PassResult result = p->kernel(pc, k);
     bool valid = result != PASS_FAILED && loop_verify(pc->cx, k);
     bool ok = pass_finish(pc, p, result, valid, valid && kernel_hash(k) != before);
@@ -137,7 +132,7 @@ bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m
     uint64_t before = module_hash(pc, m);
     if (run && run->before)
         run->before(run->user, p, NULL, NULL, m);
-    pc->pass = p->name;
+    pc->pass = p;
     PassResult result = p->module(pc, m);
     bool valid = result != PASS_FAILED && module_verify(pc->cx, m);
     bool ok = pass_finish(pc, p, result, valid, valid && module_hash(pc, m) != before);
