@@ -53,7 +53,7 @@ static int time_step(void *user, unsigned step, int phase, const void *data, siz
 static bool measure_whole(Bench *b)
 {
     b->whole = NEW_ARRAY(b->cx->perm, double, b->runs);
-    progress("measuring");
+    cx_phase(b->cx, "measuring");
     for (int i = -1; i < b->runs; i++) {
         double began = clock_ms();
         if (!session_run(b->session, b->io, (size_t)b->batch, NULL))
@@ -71,7 +71,7 @@ static bool measure_steps(Bench *b)
     b->step = NEW_ARRAY(b->cx->perm, double *, b->module->n_steps);
     for (int i = 0; i < b->module->n_steps; i++)
         b->step[i] = NEW_ARRAY(b->cx->perm, double, b->runs);
-    progress("measuring kernels");
+    cx_phase(b->cx, "measuring kernels");
     for (b->run = -1; b->run < b->runs; b->run++)
         if (!session_run(b->session, b->io, (size_t)b->batch, &exec))
             return false;

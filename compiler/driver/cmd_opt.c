@@ -38,6 +38,11 @@ static void print_pipeline(const Pipeline *pipeline)
     }
 }
 
+static void print_time(Cx *cx, const char *phase, double ms)
+{
+    fprintf(stderr, "%10s ms  %s\n", figure_fixed(cx->temp, ms, 3), phase);
+}
+
 static void print_ir(const Opt *x, OptId option, const char *when, const char *pass, Ir ir)
 {
     for (int i = 0; i < x->options->n[option]; i++) {
@@ -220,10 +225,10 @@ static bool run(Opt *x, Emit emit)
     return true;
 }
 
-static void check_names(const Pipeline *p, const Options *o, OptId option)
+static void check_names(const Opt *x, OptId option)
 {
-    for (int i = 0; i < o->n[option]; i++)
-        pass_wanted(p, o->value[option][i], "all");
+    for (int i = 0; i < x->options->n[option]; i++)
+        pass_wanted(&x->pipeline, x->options->value[option][i], "all");
 }
 
 int cmd_opt(Cx *cx, const Options *o)
@@ -241,8 +246,8 @@ int cmd_opt(Cx *cx, const Options *o)
     if (o->n[OPT_BENCH] && !o->n[OPT_HTML])
         diag_error(cx->diags, NO_PLACE, "E0004", "--bench needs --html");
     if (pipeline_start(&x.pipeline, cx, o)) {
-        check_names(&x.pipeline, o, OPT_PRINT_BEFORE);
-        check_names(&x.pipeline, o, OPT_PRINT_AFTER);
+        check_names(&x, OPT_PRINT_BEFORE);
+        check_names(&x, OPT_PRINT_AFTER);
     }
     if (diags_error_count(cx->diags) > 0)
         return status_of_errors(cx->diags);
@@ -262,6 +267,8 @@ int cmd_opt(Cx *cx, const Options *o)
     x.color = wants_color(stdout);
     x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + 2);
     x.pipeline.run.before = before_pass;
+    if (o->n[OPT_TIME_PASSES])
+        x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
     return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);

@@ -1,4 +1,4 @@
-/* driver: the command line. One file a verb, one table of options, one pipeline.
+/* driver: the command line and the library. One file a verb, one table of options, one pipeline.
  *
  * stdout carries results only; talk and messages go to stderr. Verbs report through Cx.diags and
  * return an exit status; main prints the messages. The codes of the messages decide the status of
@@ -51,6 +51,7 @@ typedef struct Options {
     int n_arguments;
     int n[OPT_COUNT];              /* values given; of a flag: how often */
     const char **value[OPT_COUNT];
+    Bytes model, weights;          /* in memory, under these names; data NULL: in files */
 } Options;
 
 #define VERB(id, name, function, arguments, minimum, maximum, summary) \
@@ -59,7 +60,11 @@ typedef struct Options {
 
 /* false: reported. */
 bool options_parse(Cx *cx, int argc, char **argv, Options *out);
-int options_run(Cx *cx, const Options *o);                   /* the verb's function */
+/* As by --name=value; a flag's value is NULL. Only options of the n allowed ones. */
+void option_set(Cx *cx, Options *o, const OptId *allowed, int n, const char *name,
+                const char *value);
+/* The verb is one word or two: "weights init". VERB_COUNT: none of that name. */
+VerbId verb_find(const char *first, const char *second, int *words);
 const char *option_text(const Options *o, OptId id, const char *fallback);
 int64_t option_count(const Options *o, OptId id, int64_t fallback);
 double option_number(const Options *o, OptId id, double fallback);
@@ -69,8 +74,7 @@ void usage_unknown(Cx *cx, const char *what, const char *word, const char *const
 int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, int n);
 
 /* ---- progress: what takes over a second says so on stderr ----------------------------------- */
-void progress_start(const Options *o);
-void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* a new phase */
+void progress_start(Cx *cx, const Options *o);      /* of each cx_phase */
 void progress_end(void);
 bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
@@ -98,7 +102,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     int n_passes;
     PassDef *outside;              /* those of them that come from outside */
     int n_outside;
-    bool times;                    /* say how long each phase takes */
+    void (*on_time)(Cx *cx, const char *phase, double ms);   /* each phase took; or NULL */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
     ScalarType type;
@@ -113,6 +117,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
+Weights *weights_of_options(Cx *cx, const Options *o);             /* NULL: reported */
 int64_t graph_parameters(Arena *a, const Graph *g);  /* elements of all weights, shared ones once */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
@@ -125,6 +130,9 @@ const Module *pipeline_sized(const Pipeline *p, int64_t items);
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The whole way for one with weights: that, and pipeline_module. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
+/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong
+ * with them and the model is reported. */
+bool pipeline_look(Pipeline *p, Cx *cx, const Options *o);
 /* The reference of p's finished graph: same groups, operators' nests without any optional pass,
  * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
  * that on positive data each element is the size of what was summed up in it. */
@@ -175,6 +183,9 @@ typedef struct CodeFiles {
 } CodeFiles;
 bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
                EmitFiles *files);             /* the texts alone, which need no weights */
+/* .c, .h, .n2w and .json of BASE, a name without a folder, in memory; *blob is the third. */
+bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
+               Bytes *blob);
 /* All files appear or none. */
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
@@ -202,7 +213,7 @@ typedef struct Session {           /* generated code, compiled and loaded */
 Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 /* io: inputs, then outputs, as in the generated struct. exec: hooks, or NULL. */
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
-void session_close(Session *s);
+void session_close(Session *s);                      /* cx_delete does it too */
 
 /* Kernels for the same step of a pipeline's module, in one module, by schedule, timed in turn. */
 enum { MAX_TRIALS = 16 };

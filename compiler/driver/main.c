@@ -26,13 +26,22 @@ static int finish_stdout(int status)
     return status;
 }
 
+static int run_verb(Cx *cx, const Options *o)
+{
+    static int (*const run[])(Cx *cx, const Options *o) = {
+#define VERB(id, name, function, arguments, minimum, maximum, summary) function,
+#include "driver/options.def"
+    };
+    return o->n[OPT_HELP] ? cmd_help(cx, o) : run[o->verb](cx, o);
+}
+
 static int run(Cx *cx, int argc, char **argv)
 {
     Options *o = NEW(cx->perm, Options);
     int status = STATUS_USAGE;
     if (options_parse(cx, argc, argv, o)) {
-        progress_start(o);
-        status = options_run(cx, o);
+        progress_start(cx, o);
+        status = run_verb(cx, o);
         progress_end();
     }
     print_messages(cx, o);
