@@ -210,7 +210,7 @@ def main():
         for path in paths:
             check_browser(browser, path)
     else:
-        print("not looked at: chromium is missing")
+        print("skipped what looks at the page: chromium is missing (tools/deps.sh browser)")
     for failure in failures:
         print("FAIL:", failure)
     print(f"report: {checks} checks, {len(failures)} failures")
