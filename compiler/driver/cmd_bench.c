@@ -136,7 +136,8 @@ static void print_json(const Bench *b, const Options *o)
     str_add(&s, ", \"isa\": ");
     json_quote(&s, b->module->row);
     str_add(&s, ", \"cc\": ");
-    json_quote(&s, option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
+    json_quote(&s, b->session->jit ? "jit"
+                                   : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
                figure_fixed(a, figures_median(b->whole, b->runs), 6),

@@ -7,8 +7,9 @@
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;
- * what they change; a table; a page; C or what becomes of it. Without --emit it is the one that the
- * last pass works on.
+ * what they change; a table; a page. --emit=c and asm ask for the generated C and what becomes of
+ * it, llvm and obj for all kernels as LLVM's text or an object file, by the LLVM plugin. Without
+ * --emit it is the IR that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -151,7 +152,7 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
-typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_C, EMIT_ASM } Emit;
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_C, EMIT_ASM, EMIT_LLVM, EMIT_OBJECT } Emit;
 
 /* --emit, or what the last pass that runs works on. */
 static bool emits_graph(const Opt *x, Emit emit)
@@ -166,11 +167,24 @@ static bool emits_graph(const Opt *x, Emit emit)
     return last == LEVEL_GRAPH;
 }
 
+static bool print_llvm(const Opt *x, Emit emit)
+{
+    const LlvmPlugin *plugin = llvm_plugin(x->cx);
+    const LlvmUnit unit = llvm_unit(&x->pipeline);
+    Str s = str_new(x->cx->perm);
+    if (!plugin || !(emit == EMIT_LLVM ? plugin->text : plugin->object)(x->cx, &unit, &s))
+        return false;
+    fwrite(s.data, 1, s.len, stdout);
+    return true;
+}
+
 static bool print_code(const Opt *x, Emit emit)
 {
     const Pipeline *p = &x->pipeline;
     const CodeWish wish = {.manifest = false};
     EmitFiles files;
+    if (emit >= EMIT_LLVM)
+        return print_llvm(x, emit);
     const char *text = emit == EMIT_ASM ? code_assembly(p, x->options)
                        : code_emit(x->cx, p, p->graph->name, &wish, &files) ? files.c.data : NULL;
     if (text)
@@ -178,11 +192,11 @@ static bool print_code(const Opt *x, Emit emit)
     return text != NULL;
 }
 
-static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                OPT_HTML};     /* of what is there at the end */
-
+/* The IR that is left at the end, or what --emit asks for. */
 static bool prints_end(const Options *o)
 {
+    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED,
+                                    OPT_STATS, OPT_HTML};
     for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
         if (o->n[instead[i]])
             return false;
@@ -233,12 +247,12 @@ static void check_names(const Opt *x, OptId option)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop", "c", "asm"};
+    static const char *const emits[] = {"graph", "loop", "c", "asm", "llvm", "obj"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
+    int emit = option_word(cx, o, OPT_EMIT, emits, 6);
     if (emit >= EMIT_C && (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER] || !prints_end(o)))
-        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=%s prints what all passes leave: no "
-                   "--passes, --stop-after or other output", emits[emit]);
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=%s takes the whole pipeline: no "
+                   "--passes, --stop-after and nothing else to print", emits[emit]);
     if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");

@@ -77,8 +77,7 @@ static void find_rows(Pipeline *p, const Options *o)
     for (int i = 0; i < (one ? 1 : 3) && !o->n[OPT_ISA]; i++)
         add_row(p, standard[i]);
     if (runs && p->n_rows > 0)
-        choose_row(p, option_text(o, OPT_USE_ISA, NULL),
-                   str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
+        choose_row(p, option_text(o, OPT_USE_ISA, NULL), p->backend == BACKEND_INTERP);
 }
 
 #define MAX_BATCH 65536
@@ -133,7 +132,9 @@ static unsigned find_remarks(Cx *cx, const Options *o)
 
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
+    static const char *const backends[] = {"c", "jit", "interp"};
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
+    p->backend = (Backend)option_word(cx, o, OPT_BACKEND, backends, o->verb == VERB_RUN ? 3 : 2);
     find_rows(p, o);
     find_batches(p, o);
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};

@@ -144,8 +144,8 @@ status 0 "" opt $lenet --emit=asm --isa=portable --cflags=-fno-asynchronous-unwi
 prints "^lenet5_run:"
 holds [ "$(grep -c cfi_startproc "$folder/out")" = 0 ]
 status 5 "cannot start the C compiler '/nowhere'" opt $lenet --emit=asm --cc=/nowhere
-status 2 "other output" opt $lenet --emit=c --stop-after=tile
-status 2 "other output" opt $lenet --emit=asm --stats
+status 2 "nothing else to print" opt $lenet --emit=c --stop-after=tile
+status 2 "nothing else to print" opt $lenet --emit=asm --stats
 
 # ---- a page: the options that go with it
 status 2 "needs --html" opt $model --bench="$folder/info.json"
