@@ -136,7 +136,7 @@ static void print_json(const Bench *b, const Options *o)
     str_add(&s, ", \"isa\": ");
     json_quote(&s, b->module->row);
     str_add(&s, ", \"cc\": ");
-    json_quote(&s, b->session->jit ? "jit"
+    json_quote(&s, str_eq(option_text(o, OPT_BACKEND, "c"), "jit") ? "jit"
                                    : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
