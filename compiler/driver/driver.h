@@ -185,6 +185,8 @@ typedef struct CodeFiles {
     uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
+bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
+               EmitFiles *files);             /* the texts alone, which need no weights */
 /* .c, .h, .n2w and .json of BASE, a name without a folder, in memory; *blob is the third. */
 bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
                Bytes *blob);
@@ -192,6 +194,8 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* What the C compiler makes of the C file. NULL: reported. */
+const char *code_assembly(const Pipeline *p, const Options *o);
 /* The weights alone, for code that does not check whose they are. */
 bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
 /* Of n folders named as seen from where this library or program lies, the first with the file; or

@@ -57,11 +57,10 @@ static double winograd_cycles(const Node *n, const Row *row, const WinogradForm 
                   memory_cycles(row, reads)) + memory_cycles(row, spilled);
 }
 
-/* The label of the cheapest form, or NULL. */
-static const char *best_algo(PassCx *pc, const Node *n)
+/* The label of the cheapest form, or NULL if there is none; *least are its cycles. */
+static const char *best_form(PassCx *pc, const Node *n, double *least)
 {
     const char *best = NULL;
-    double least = direct_cycles(n, pc->row) / GAIN;
     for (int m = 2; m <= LARGEST_TILE; m++) {
         const int64_t tiles = (node_window(n).out[0] + m - 1) / m;
         for (int64_t rows = tiles; rows > 0; rows--) {
@@ -69,13 +68,32 @@ static const char *best_algo(PassCx *pc, const Node *n)
             if (tiles % rows != 0)
                 continue;
             const char *algo = arena_printf(pc->arena, "winograd %d rows %d", m, (int)rows);
-            if (!winograd_form(n, algo, &f) || winograd_cycles(n, pc->row, &f) >= least)
+            if (!winograd_form(n, algo, &f) ||
+                (best && winograd_cycles(n, pc->row, &f) >= *least))
                 continue;
-            least = winograd_cycles(n, pc->row, &f);
+            *least = winograd_cycles(n, pc->row, &f);
             best = rows < tiles ? algo : arena_printf(pc->arena, "winograd %d", m);
         }
     }
     return best;
+}
+
+/* The label of the cheapest form if it pays, else NULL. */
+static const char *best_algo(PassCx *pc, const Node *n)
+{
+    double least = 0, direct = direct_cycles(n, pc->row);
+    const char *algo = best_form(pc, n, &least);
+    bool pays = algo && least < direct / GAIN;
+    if (!algo)
+        pass_remark(pc, REMARK_MISSED, n->place,
+                    "'%s' cannot take Winograd: its kernel, stride, dilation or channels do not "
+                    "fit", n->out->name);
+    else
+        pass_remark(pc, pays ? REMARK_DONE : REMARK_MISSED, n->place,
+                    pays ? "'%s' takes %s: about %d %% of a direct convolution's cycles"
+                         : "'%s' does not take %s: it would be about %d %% of a direct "
+                           "convolution's cycles", n->out->name, algo, (int)(100 * least / direct));
+    return pays ? algo : NULL;
 }
 
 PassResult use_winograd(PassCx *pc, Graph *g)
