@@ -48,7 +48,8 @@ typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE, DIAG_HELP, DIAG_REMARK } Dia
 typedef struct Diag {
     DiagKind kind;
     Place place;
-    const char *code;  /* "E0203" or NULL; notes and helps belong to the error before them */
+    const char *code;  /* "E0203" or NULL, of a remark the pass; notes and helps belong to the
+                          error before them */
     const char *text;
 } Diag;
 
@@ -62,6 +63,8 @@ void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *fo
 #define diag_error(d, ...) diag_add((d), DIAG_ERROR, __VA_ARGS__)
 #define diag_note(d, p, ...) diag_add((d), DIAG_NOTE, (p), NULL, __VA_ARGS__)
 #define diag_help(d, ...) diag_add((d), DIAG_HELP, NO_PLACE, NULL, __VA_ARGS__)
+/* What passes have to say, see pass_remark(), is kept but not rendered. */
+void diags_hide_remarks(Diags *d);
 int diags_error_count(const Diags *d);
 int diags_count(const Diags *d);
 const Diag *diags_get(const Diags *d, int i);
@@ -94,6 +97,9 @@ void cx_at_end(Cx *cx, void (*end)(void *object), void *object);
 void cx_phase(Cx *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For the handler of a signal that ends the program: no child and no temporary file stays. */
 void cx_interrupt(const Cx *cx);
+/* Starts a program, found by PATH, as cx->child; fd[i] becomes its descriptor i, -1: that is ours.
+ * Whoever has waited for it sets cx->child to 0. Returns 0 or the system's error. */
+int child_start(Cx *cx, const char *const argv[], const int fd[3]);
 
 /* ---- strings ---------------------------------------------------------------------------- */
 typedef struct Str {       /* a growing string in an arena; data is always 0-terminated */

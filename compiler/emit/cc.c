@@ -13,13 +13,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 16 << 20, MAX_LINES = 12 };
 
@@ -37,7 +34,8 @@ static bool cc_error(Cx *cx, const char *code, const char *what, const char *det
 
 /* The words of the compiler, ours, the caller's. */
 static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
-                           const char *cc, const char *flags, const char *argv[MAX_ARGS])
+                           const char *cc, const char *ours, const char *flags,
+                           const char *argv[MAX_ARGS])
 {
     /* A path is never an option. */
     const char *path = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
@@ -45,7 +43,7 @@ static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const 
     int n = str_words(cx->temp, cc ? cc : getenv("CC"), argv, MAX_WORDS);
     if (n == 0)
         argv[n++] = "cc";
-    n += str_words(cx->temp, "-O2 -std=c99 -shared -fPIC", argv + n, MAX_WORDS);
+    n += str_words(cx->temp, ours, argv + n, MAX_WORDS);
     n += str_words(cx->temp, flags, argv + n, MAX_WORDS);
     memcpy(argv + n, files, sizeof files);
 }
@@ -69,42 +67,29 @@ static void report_log(Cx *cx, const CcModule *m, const char *compiler, int stat
     diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
 }
 
-/* In a process group of its own, so that all of it ends when we are told to. */
-static int start_compiler(const CcModule *m, const char *argv[], pid_t *child)
+/* 0, or the system's error. */
+static int start_compiler(Cx *cx, const CcModule *m, const char *const argv[])
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t group;
-    int error = posix_spawn_file_actions_init(&files);
-    if (error != 0)
-        return error;
-    error = posix_spawnattr_init(&group);
-    if (error == 0) {
-        posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
-        error = posix_spawn_file_actions_addopen(&files, 2, m->log, O_WRONLY | O_CREAT | O_EXCL,
-                                                 0600);
-        if (error == 0)
-            error = posix_spawn_file_actions_adddup2(&files, 2, 1);
-        if (error == 0)
-            error = posix_spawnp(child, argv[0], &files, &group, (char *const *)argv, environ);
-        posix_spawnattr_destroy(&group);
-    }
-    posix_spawn_file_actions_destroy(&files);
+    int log = open(m->log, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (log < 0)
+        return errno;
+    int error = child_start(cx, argv, (const int[]){-1, log, log});
+    close(log);
     return error;
 }
 
 static bool run_compiler(Cx *cx, const CcModule *m, const char *argv[])
 {
-    pid_t child, done;
-    int status = 0, error = start_compiler(m, argv, &child);
+    pid_t done;
+    int status = 0, error = start_compiler(cx, m, argv);
     if (error != 0) {
         cc_error(cx, "E0112", arena_printf(cx->temp, "cannot start the C compiler '%s'", argv[0]),
                  strerror(error));
         diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
         return false;
     }
-    cx->child = child;
     do
-        done = waitpid(child, &status, 0);
+        done = waitpid((pid_t)cx->child, &status, 0);
     while (done < 0 && errno == EINTR);
     cx->child = 0;
     if (done < 0)
@@ -114,18 +99,40 @@ static bool run_compiler(Cx *cx, const CcModule *m, const char *argv[])
     return status == 0;
 }
 
-CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
-                  const char *flags)
+/* object NULL: in its folder. NULL: reported. */
+static CcModule *make_module(Cx *cx, const char *object)
 {
     static const char *const names[] = {"net.so", "log", NULL};
-    const char *argv[MAX_ARGS];
     CcModule *m = NEW(cx->perm, CcModule);
     m->folder = folder_make(cx, names);
     if (!m->folder)
         return NULL;
-    m->object = arena_printf(cx->perm, "%s/net.so", m->folder->path);
+    m->object = object ? object : arena_printf(cx->perm, "%s/net.so", m->folder->path);
     m->log = arena_printf(cx->perm, "%s/log", m->folder->path);
-    make_arguments(cx, m, c_path, include_dir, cc, flags, argv);
+    return m;
+}
+
+bool cc_assemble(Cx *cx, const char *c_path, const char *out_path, const char *include_dir,
+                 const char *cc, const char *flags)
+{
+    const char *argv[MAX_ARGS];
+    CcModule *m = make_module(cx, out_path);
+    if (!m)
+        return false;
+    make_arguments(cx, m, c_path, include_dir, cc, "-O2 -std=c99 -S", flags, argv);
+    bool ok = run_compiler(cx, m, argv);
+    cc_unload(m);
+    return ok;
+}
+
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                  const char *flags)
+{
+    const char *argv[MAX_ARGS];
+    CcModule *m = make_module(cx, NULL);
+    if (!m)
+        return NULL;
+    make_arguments(cx, m, c_path, include_dir, cc, "-O2 -std=c99 -shared -fPIC", flags, argv);
     if (run_compiler(cx, m, argv)) {
         m->handle = dlopen(m->object, RTLD_NOW | RTLD_LOCAL);
         if (!m->handle)
