@@ -18,6 +18,7 @@
 typedef struct Bench {
     Cx *cx;
     const Module *module;
+    Backend backend;
     Session *session;
     void **io;
     int64_t batch;
@@ -136,8 +137,8 @@ static void print_json(const Bench *b, const Options *o)
     str_add(&s, ", \"isa\": ");
     json_quote(&s, b->module->row);
     str_add(&s, ", \"cc\": ");
-    json_quote(&s, str_eq(option_text(o, OPT_BACKEND, "c"), "jit") ? "jit"
-                                   : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
+    json_quote(&s, b->backend == BACKEND_JIT
+                       ? "jit" : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
                figure_fixed(a, figures_median(b->whole, b->runs), 6),
@@ -237,6 +238,7 @@ int cmd_bench(Cx *cx, const Options *o)
         return bench_ablate(cx, o);
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
+    b.backend = p.backend;
     b.batch = p.sized[0]->batch;
     if (read_baseline(&b, o, p.graph->name))
         b.io = tensors_make(cx, o, p.graph, &b.batch);

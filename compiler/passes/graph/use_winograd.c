@@ -38,16 +38,18 @@ static double direct_cycles(const Node *n, const Row *row)
 
 static double winograd_cycles(const Node *n, const Row *row, const WinogradForm *f)
 {
-    double groups = (double)node_int(n, "groups"), m = (double)f->m, stride = (double)f->stride;
-    double in = (double)n->in[0]->shape.dim[1] * stride * stride;
+    double groups = (double)node_int(n, "groups"), m = (double)f->m;
+    double in = (double)f->in * groups;
     double out = (double)n->out->shape.dim[1], cache = (double)row->l2_bytes / sizeof(float);
     double alpha = m + (double)f->r - 1, points = alpha * alpha;
     double tiles = (double)(f->tiles[0] * f->tiles[1]), bands = (double)(f->tiles[0] / f->band);
     double products = points * tiles * out * in / groups, weights = points * out * in / groups;
     double transforms = tiles * (in * 2 * points * alpha + out * m * alpha * (alpha + m));
     /* element by element, where a vector could have had a multiply-add */
-    double spread = f->stride == 1 ? 0 : tiles * m * (m + (double)(f->r - 1) / (double)f->band) *
-                                         in * row->lanes * row->fma_issue;
+    double spread = tiles * m * (m + (double)(f->r - 1) / (double)f->band) * in * row->lanes *
+                    row->fma_issue;
+    if (f->in * (int64_t)groups == n->in[0]->shape.dim[1])
+        spread = 0;
     double between = points * tiles / bands * (in / groups + 32);
     double spilled = between > cache * 0.75 ? 2 * points * tiles * (in + out) / THIRD_LEVEL : 0;
     double reads = weights > cache / 2 ? bands * weights : weights;
