@@ -52,7 +52,6 @@ typedef struct ModelDefines {          /* -D: "k=v", each replaces a parameter o
 } ModelDefines;
 
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len);
-Graph *model_load(Cx *cx, const char *path);
 Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines);
 /* The graph in expanded form, labels included: reads back to the same graph, prints the same. */
 char *graph_text(Arena *a, const Graph *g);
@@ -66,6 +65,12 @@ typedef struct Block {
     bool failed;                   /* one call was wrong inside: the others are left alone */
 } Block;
 
+typedef struct Round {             /* of a repetition that is being unfolded */
+    const struct Round *outer;
+    const char *variable;
+    const Yaml *value;
+} Round;
+
 typedef struct Scope Scope;
 struct Scope {                     /* the network, or one call of a block */
     Scope *outer;                  /* where the call stands; NULL: the network */
@@ -74,6 +79,7 @@ struct Scope {                     /* the network, or one call of a block */
     const char *path, *prefix;     /* path NULL: none; prefix: of names that are taken elsewhere */
     Map *vars;                     /* args, inputs, repeat variables -> Yaml, NULL: ended */
     Map *tensors;                  /* names defined so far -> Tensor; rank 0: unknown, an error */
+    const Round *round;            /* the innermost repetition's; NULL: in none */
 };
 
 typedef struct Model {
@@ -160,6 +166,7 @@ char *param_key(Arena *a, const Graph *g, const Node *n, int i);
 bool read_map(Cx *cx, const Yaml *y, const char *what, const char *example);
 bool read_list(Cx *cx, const Yaml *y, const char *what, const char *example);
 const char *read_word(Cx *cx, const Yaml *y, const char *what);      /* not empty */
+bool read_legal(Cx *cx, Place place, const char *name);              /* is it a legal name? */
 bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out);   /* [N, ...] */
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n);
 char *read_found(Arena *a, const Yaml *y);                           /* "'x'", "a list", ... */
@@ -168,6 +175,7 @@ bool read_misspelt(Cx *cx, const Yaml *map, const char *key);
 /* "did you mean 'relu'?", or which names there are if none is near. */
 void suggest(Cx *cx, const char *word, const char *const *names, int n);
 void suggest_key(Cx *cx, const char *word, const Map *map);   /* keys with a value */
+int add_keys(const char **names, int n, const Map *map);      /* these, behind n names; how many */
 
 /* ---- json: strict, as much as safetensors headers need ------------------------------------- */
 typedef struct Json {
