@@ -54,6 +54,25 @@ typedef struct Options {
     int function(Cx *cx, const Options *o);
 #include "driver/options.def"
 
+typedef struct VerbDef {
+    const char *name;
+    int (*run)(Cx *cx, const Options *o);
+    const char *arguments;
+    int minimum, maximum;
+    const char *summary;
+} VerbDef;
+
+typedef struct OptionDef {
+    const char *name;
+    char letter;
+    enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } kind;
+    const char *value;
+    unsigned verbs, needed;        /* a bit for each verb */
+    const char *help;
+} OptionDef;
+
+extern const VerbDef verb_table[VERB_COUNT];
+extern const OptionDef option_table[OPT_COUNT];
 /* false: reported. */
 bool options_parse(Cx *cx, int argc, char **argv, Options *out);
 int options_run(Cx *cx, const Options *o);                   /* the verb's function */
@@ -114,10 +133,15 @@ bool pipeline_run(Pipeline *p);                                    /* these thre
 const Module *pipeline_sized(const Pipeline *p, int64_t items);
 /* The whole way for a verb with a model and weights: load, check, compile. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
-/* The reference of p's finished graph: same groups, operators' nests without any optional pass,
- * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
- * that on positive data each element is the size of what was summed up in it. */
-bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
+typedef enum {
+    REFERENCE_EXACT,               /* weights as they are in the file */
+    REFERENCE_STORED,              /* rounded, where the labels `store` say so */
+    REFERENCE_SIZES                /* exact ones; every subtraction is an addition, so that on
+                                    * positive data an element is the size of what it sums up */
+} Reference;
+/* Of p's finished graph: same groups, operators' nests without any optional pass, in doubles. Takes
+ * the labels of layout and algorithm off p->graph. */
+bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind);
 
 /* A program's standard output takes the place of the graph on its standard input. false: reported,
  * the graph is as it was. */

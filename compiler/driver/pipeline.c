@@ -464,6 +464,24 @@ static bool weight_is_finite(void *weights, const char *key)
     return finite;
 }
 
+/* All are there; and a label `algo: skip-zeros` is a promise, whoever wrote it. */
+static bool check_weights(const Pipeline *p, Weights *w)
+{
+    Cx *cx = p->cx;
+    bool ok = weights_check(cx, w, p->graph);
+    for (int i = 0; ok && i < p->graph->n_nodes; i++) {
+        const Node *n = p->graph->nodes[i];
+        if (n->op->nest_by != linear_nest_by || !str_eq(n->algo, "skip-zeros") ||
+            weight_is_finite(w, n->param[0].key))
+            continue;
+        diag_error(cx->diags, n->place, "E0213", "'%s' cannot skip zeros: a weight of '%s' is "
+                   "infinite, NaN or near the largest float", n->out->name, n->param[0].key);
+        diag_help(cx->diags, "remove the label 'algo: skip-zeros': 0 * infinity is no zero");
+        ok = false;
+    }
+    return ok;
+}
+
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     if (!pipeline_start(p, cx, o))
@@ -479,8 +497,8 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
     bool outside = p->n_commands > 0;
-    if ((outside || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
-        (!outside || weights_check(cx, *w, p->graph)) && pipeline_lower(p) && pipeline_module(p))
+    if ((outside || check_weights(p, *w)) && pipeline_graph(p) &&
+        (!outside || check_weights(p, *w)) && pipeline_lower(p) && pipeline_module(p))
         return true;
     weights_close(*w);
     return false;
@@ -525,7 +543,7 @@ static void stmt_of_sizes(void *user, Stmt *s)
         s->expr = expr_of_sizes(user, s->expr);
 }
 
-bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
+bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind)
 {
     Graph *g = p->graph;
     *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
@@ -538,11 +556,12 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
         g->nodes[i]->out->layout = NULL;
         g->nodes[i]->schedule = NULL;
         g->nodes[i]->algo = "direct";
-        g->nodes[i]->store = NULL;
+        if (kind != REFERENCE_STORED)
+            g->nodes[i]->store = NULL;
     }
     if (!pipeline_lower(reference))
         return false;
-    for (int i = 0; sizes && i < reference->module->n_steps; i++)
+    for (int i = 0; kind == REFERENCE_SIZES && i < reference->module->n_steps; i++)
         body_visit(reference->module->step[i].kernel->body, stmt_of_sizes, p->cx->perm);
     return pipeline_module(reference);
 }
