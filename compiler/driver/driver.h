@@ -54,25 +54,6 @@ typedef struct Options {
     int function(Cx *cx, const Options *o);
 #include "driver/options.def"
 
-typedef struct VerbDef {
-    const char *name;
-    int (*run)(Cx *cx, const Options *o);
-    const char *arguments;
-    int minimum, maximum;
-    const char *summary;
-} VerbDef;
-
-typedef struct OptionDef {
-    const char *name;
-    char letter;
-    enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } kind;
-    const char *value;
-    unsigned verbs, needed;        /* a bit for each verb */
-    const char *help;
-} OptionDef;
-
-extern const VerbDef verb_table[VERB_COUNT];
-extern const OptionDef option_table[OPT_COUNT];
 /* false: reported. */
 bool options_parse(Cx *cx, int argc, char **argv, Options *out);
 int options_run(Cx *cx, const Options *o);                   /* the verb's function */

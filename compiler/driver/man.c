@@ -10,6 +10,30 @@
 #include <stdio.h>
 #include <string.h>
 
+typedef struct VerbLine {
+    const char *name, *arguments, *summary;
+} VerbLine;
+
+typedef struct OptionLine {
+    const char *name;
+    char letter;
+    const char *value;
+    unsigned verbs, needed;
+    const char *help;
+} OptionLine;
+
+static const VerbLine verbs[] = {
+#define VERB(id, name, function, arguments, minimum, maximum, summary) {name, arguments, summary},
+#include "driver/options.def"
+};
+
+#define IN(id) (1u << VERB_##id)
+static const OptionLine options[] = {
+#define OPTION(id, name, letter, kind, value, verbs, needed, help) \
+    {name, letter, value, verbs, needed, help},
+#include "driver/options.def"
+};
+
 static const struct {
     int number;
     const char *meaning;
@@ -30,7 +54,7 @@ static void print_roff(const char *text)
     }
 }
 
-static void print_option(const OptionDef *o)
+static void print_option(const OptionLine *o)
 {
     printf(".TP\n");
     if (o->letter)
@@ -47,7 +71,7 @@ static void print_option(const OptionDef *o)
     const char *separator = "For \\fB";
     for (int v = 0; v < VERB_COUNT; v++)
         if (o->verbs >> v & 1) {
-            printf("%s%s\\fP", separator, verb_table[v].name);
+            printf("%s%s\\fP", separator, verbs[v].name);
             separator = ", \\fB";
         }
     printf(".\n");
@@ -55,12 +79,12 @@ static void print_option(const OptionDef *o)
 
 static void print_verb(int v)
 {
-    printf(".TP\n\\fB%s\\fP \\fI%s\\fP", verb_table[v].name, verb_table[v].arguments);
+    printf(".TP\n\\fB%s\\fP \\fI%s\\fP", verbs[v].name, verbs[v].arguments);
     for (int i = 0; i < OPT_COUNT; i++)
-        if (option_table[i].needed >> v & 1)
-            printf(" \\fB\\-%c\\fP \\fI%s\\fP", option_table[i].letter, option_table[i].value);
+        if (options[i].needed >> v & 1)
+            printf(" \\fB\\-%c\\fP \\fI%s\\fP", options[i].letter, options[i].value);
     printf("\n");
-    print_roff(verb_table[v].summary);
+    print_roff(verbs[v].summary);
     printf(".\n");
 }
 
@@ -79,7 +103,7 @@ int cmd_man(Cx *cx, const Options *o)
     printf(".SH OPTIONS\nAn option's value follows \\(oq=\\(cq or is the next word; "
            "\\fB\\-\\-\\fP ends the options.\nDefaults stand in parentheses.\n");
     for (int i = 0; i < OPT_COUNT; i++)
-        print_option(&option_table[i]);
+        print_option(&options[i]);
     printf(".SH FILES\n\\fBcompile \\-o\\fP \\fIDIR/NAME\\fP writes\n"
            ".TP\n\\fINAME\\fP.c, \\fINAME\\fP.h\nthe network; the header is its manual\n"
            ".TP\n\\fINAME\\fP.n2w\nthe weights in the order in which the code reads them\n"
@@ -107,15 +131,15 @@ int cmd_completion(Cx *cx, const Options *o)
     }
     printf("_net2c() {\n    local words\n    case \"${COMP_WORDS[*]:1:COMP_CWORD}\" in\n");
     for (int v = 0; v < VERB_COUNT; v++) {
-        printf("    '%s '*) words='", verb_table[v].name);
+        printf("    '%s '*) words='", verbs[v].name);
         for (int i = 0; i < OPT_COUNT; i++)
-            if (option_table[i].verbs >> v & 1)
-                printf(" --%s", option_table[i].name);
+            if (options[i].verbs >> v & 1)
+                printf(" --%s", options[i].name);
         printf("' ;;\n");
     }
     printf("    *) words='");
     for (int v = 0; v < VERB_COUNT; v++)
-        printf(" %s", verb_table[v].name);
+        printf(" %s", verbs[v].name);
     printf("' ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$2\"))\n}\n"
            "complete -o default -F _net2c net2c\n");
     return STATUS_OK;

@@ -16,14 +16,33 @@
 #define NET2C_VERSION "unknown"
 #endif
 
-const VerbDef verb_table[] = {
+typedef struct VerbDef {
+    const char *name;
+    int (*run)(Cx *cx, const Options *o);
+    const char *arguments;
+    int minimum, maximum;
+    const char *summary;
+} VerbDef;
+
+typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } Kind;
+
+typedef struct OptionDef {
+    const char *name;
+    char letter;
+    Kind kind;
+    const char *value;
+    unsigned verbs, needed;
+    const char *help;
+} OptionDef;
+
+static const VerbDef verb_table[] = {
 #define VERB(id, name, function, arguments, minimum, maximum, summary) \
     {name, function, arguments, minimum, maximum, summary},
 #include "driver/options.def"
 };
 
 #define IN(id) (1u << VERB_##id)
-const OptionDef option_table[] = {
+static const OptionDef option_table[] = {
 #define OPTION(id, name, letter, kind, value, verbs, needed, help) \
     {name, letter, kind, value, verbs, needed, help},
 #include "driver/options.def"
@@ -41,15 +60,13 @@ static bool option_allowed(int i, VerbId verb)
     return option_table[i].verbs >> verb & 1;
 }
 
-static void usage_error(const Parse *p, const char *code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void usage_error(const Parse *p, const char *code, const char *format, ...)
+static void usage_error(Cx *cx, const char *code, const char *text, VerbId verb)
 {
-    va_list args;
-    va_start(args, format);
-    diag_error(p->cx->diags, NO_PLACE, code, "%s", arena_vprintf(p->cx->perm, format, args));
-    va_end(args);
-    diag_help(p->cx->diags, "net2c help %s shows its options", verb_table[p->out->verb].name);
+    diag_error(cx->diags, NO_PLACE, code, "%s", text);
+    if (verb == VERB_COUNT)
+        diag_help(cx->diags, "net2c help lists the verbs");
+    else
+        diag_help(cx->diags, "net2c help %s shows its options", verb_table[verb].name);
 }
 
 void usage_unknown(Cx *cx, const char *what, const char *word, const char *const *names, int n)
@@ -134,7 +151,8 @@ static void store_value(Parse *p, int id, const char *value)
     if (d->kind == NUMBER && (!parse_double(value, &number) || !(number >= 0)))
         expected = "a number, 0 or more";
     if (expected)
-        usage_error(p, "E0003", "--%s needs %s, found '%s'", d->name, expected, value);
+        usage_error(p->cx, "E0003", arena_printf(p->cx->perm, "--%s needs %s, found '%s'",
+                                                 d->name, expected, value), p->out->verb);
     else if (d->kind == LIST)
         add_list(p, id, value);
     else
@@ -181,13 +199,20 @@ static void parse_option(Parse *p, const char *word)
         return;
     }
     const OptionDef *d = &option_table[id];
-    bool missing = d->kind != FLAG && !value;
-    if (d->kind == FLAG && value)
-        usage_error(p, "E0002", "--%s takes no value", d->name);
-    else if (missing && p->at == p->n)
-        usage_error(p, "E0002", "--%s needs a value: %s", d->name, d->value);
-    else
-        store_value(p, id, missing ? p->word[p->at++] : value ? value : "");
+    if (d->kind == FLAG && value) {
+        usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s takes no value", d->name),
+                    p->out->verb);
+        return;
+    }
+    if (d->kind != FLAG && !value) {
+        if (p->at == p->n) {
+            usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s needs a value: %s",
+                                                     d->name, d->value), p->out->verb);
+            return;
+        }
+        value = p->word[p->at++];
+    }
+    store_value(p, id, value ? value : "");
 }
 
 static void check_complete(Parse *p)
@@ -195,12 +220,15 @@ static void check_complete(Parse *p)
     const VerbDef *v = &verb_table[p->out->verb];
     if (p->out->n[OPT_HELP])
         return;
-    for (int i = 0; i < OPT_COUNT; i++)
+    for (int i = 0; i < OPT_COUNT; i++) {
         if (option_table[i].needed >> p->out->verb & 1 && !p->out->n[i])
-            usage_error(p, "E0004", "%s needs --%s=%s", v->name, option_table[i].name,
-                        option_table[i].value);
+            usage_error(p->cx, "E0004", arena_printf(p->cx->perm, "%s needs --%s=%s", v->name,
+                                                     option_table[i].name, option_table[i].value),
+                        p->out->verb);
+    }
     if (p->out->n_arguments < v->minimum)
-        usage_error(p, "E0005", "%s needs a %s", v->name, v->arguments);
+        usage_error(p->cx, "E0005", arena_printf(p->cx->perm, "%s needs a %s", v->name,
+                                                 v->arguments), p->out->verb);
 }
 
 static void parse_argument(Parse *p, const char *word)
@@ -209,7 +237,8 @@ static void parse_argument(Parse *p, const char *word)
     if (p->out->n_arguments < v->maximum)
         p->out->argument[p->out->n_arguments++] = word;
     else
-        usage_error(p, "E0005", "'%s' is one too many for %s", word, v->name);
+        usage_error(p->cx, "E0005", arena_printf(p->cx->perm, "'%s' is one too many for %s", word,
+                                                 v->name), p->out->verb);
 }
 
 bool options_parse(Cx *cx, int argc, char **argv, Options *out)
@@ -317,8 +346,8 @@ int cmd_help(Cx *cx, const Options *o)
     if (verb == VERB_HELP)
         verb = find_verb(o->argument[0], o->n_arguments > 1 ? o->argument[1] : NULL, &words);
     if (verb == VERB_COUNT) {
-        diag_error(cx->diags, NO_PLACE, "E0001", "there is no verb '%s'", o->argument[0]);
-        diag_help(cx->diags, "net2c help lists the verbs");
+        usage_error(cx, "E0001", arena_printf(cx->perm, "there is no verb '%s'", o->argument[0]),
+                    verb);
         return STATUS_USAGE;
     }
     print_verb_help(verb);
