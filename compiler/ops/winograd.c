@@ -88,7 +88,7 @@ static double sum_of_sizes(const double *v, int64_t n)
 
 /* What element i sums up, with all signs made positive, over what the definition does: in each
  * direction the sum over p of |a[i,p]| sum|g[p,]| sum|b[p,]|, over r, for the worst i. A bound on
- * the error is a small multiple of it in units of rounding (Barabasz and others, section 3). */
+ * the error is a small multiple of it in units of rounding (after Barabasz and others). */
 double winograd_growth(const WinogradForm *f)
 {
     Tables t;
