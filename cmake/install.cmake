@@ -1,5 +1,6 @@
-# What cmake --install puts where: the program, the runtime with its header, the files by which
-# CMake and pkg-config find both, documents and examples. Everything refers to its neighbours by
+# What cmake --install puts where: the program, the headers for passes from outside, the runtime
+# with its header, the files by which CMake and pkg-config find both, documents and examples.
+# Everything refers to its neighbours by
 # relative paths, so the tree may be installed to any prefix and moved later.
 
 include(CMakePackageConfigHelpers)
@@ -9,6 +10,8 @@ set(NET2C_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(NET2C_BUILD_COMPILER)
   install(TARGETS net2c EXPORT net2cTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/include/net2c
+      DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   # The manual page and completion come from the program's own table of options.
   if(NOT CMAKE_CROSSCOMPILING)
     set(NET2C_MAN ${PROJECT_BINARY_DIR}/net2c.1)

@@ -13,7 +13,6 @@
  */
 #include "driver/driver.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,12 +85,14 @@ static bool open_variant(Ablation *x, const char *pass)
 
 static bool open_all(Ablation *x)
 {
-    PassRun given = {.disabled = x->options->value[OPT_DISABLE_PASS],
-                     .n_disabled = x->options->n[OPT_DISABLE_PASS]};
+    Pipeline given;
+    if (!pipeline_start(&given, x->cx, x->options))
+        return false;
+    x->variant = NEW_ARRAY(x->cx->perm, Variant, given.n_passes + 1);
     bool ok = open_variant(x, NULL);
-    for (int i = 0; ok && i < pass_count(); i++)
-        if (pass_at(i)->optional && pass_enabled(&given, pass_at(i)))
-            ok = open_variant(x, pass_at(i)->name);
+    for (int i = 0; ok && i < given.n_passes; i++)
+        if (given.pass[i]->optional && pass_enabled(&given.run, given.pass[i]))
+            ok = open_variant(x, given.pass[i]->name);
     return ok;
 }
 
@@ -114,18 +115,14 @@ static bool measure(Ablation *x)
     return true;
 }
 
-/* The interval leaves out as many rounds at each end as hold the median by chance in 2.5 of 100. */
 static void sum_up(Variant *v, int n)
 {
-    double middle = (n - 1) / 2.0, reach = 0.98 * sqrt(n);
-    int low = (int)fmax(0, floor(middle - reach + 0.5));
     figures_sort(v->ms, n);
     figures_sort(v->difference, n);
     v->minimum = v->ms[0];
     v->median = figures_median(v->ms, n);
     v->delta = figures_median(v->difference, n);
-    v->low = v->difference[low];
-    v->high = v->difference[n - 1 - low];
+    figures_interval(v->difference, n, &v->low, &v->high);
 }
 
 /* ---- results -------------------------------------------------------------------------------- */
@@ -192,7 +189,6 @@ int bench_ablate(Cx *cx, const Options *o)
                    "--baseline");
         return status_of_errors(cx->diags);
     }
-    x.variant = NEW_ARRAY(cx->perm, Variant, pass_count() + 1);
     bool ok = open_all(&x) && measure(&x);
     for (int i = 0; ok && i < x.n; i++)
         if (x.variant[i].session)

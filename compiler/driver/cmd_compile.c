@@ -65,8 +65,12 @@ static bool write_files(Pipeline *p, const Weights *w, const Options *o, const c
     static const char *const ways[] = {"file", "incbin", "array"};
     int way = option_word(p->cx, o, OPT_WEIGHTS_AS, ways, 3);
     const char *model = o->argument[0];
-    const char *const read[] = {option_text(o, OPT_WEIGHTS, NULL), model};
-    CodeWish wish = {.manifest = true, .read = read, .n_read = str_eq(model, "-") ? 1 : 2};
+    const char *read[3] = {option_text(o, OPT_WEIGHTS, NULL)};
+    CodeWish wish = {.manifest = true, .read = read, .n_read = 1};
+    if (!str_eq(model, "-"))
+        read[wish.n_read++] = model;
+    if (p->schedule_file)
+        read[wish.n_read++] = p->schedule_file;
     if (o->n[OPT_DEPENDENCIES] || o->n[OPT_DEPFILE])
         wish.depfile = option_text(o, OPT_DEPFILE, arena_printf(p->cx->perm, "%s.d", base));
     if (way < 0)

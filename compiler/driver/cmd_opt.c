@@ -20,12 +20,12 @@ typedef struct Opt {
     bool text;                     /* --verify-text */
 } Opt;
 
-static void print_pipeline(void)
+static void print_pipeline(const Pipeline *pipeline)
 {
     static const char *const level[] = {"graph", "kernel", "module"};
     printf("%-17s %-7s %-9s %s\n", "pass", "works on", "optional", "why it is there");
-    for (int i = 0; i < pass_count(); i++) {
-        const PassDef *p = pass_at(i);
+    for (int i = 0; i < pipeline->n_passes; i++) {
+        const PassDef *p = pipeline->pass[i];
         printf("%-17s %-8s %-9s %s\n", p->name, level[p->level], p->optional ? "yes" : "no",
                p->why);
     }
@@ -98,6 +98,11 @@ static bool run(Opt *x, int emit)
 {
     Pipeline *p = &x->pipeline;
     bool graph = emits_graph(x, emit);
+    if (graph && p->schedules) {
+        diag_error(x->cx->diags, NO_PLACE, "E0009", "--schedule is for loops, not for graphs");
+        diag_help(x->cx->diags, "write --emit=loop");
+        return false;
+    }
     p->graph = model_of_options(x->cx, x->options);
     if (!p->graph || !between(x, "loading", (Ir){p->graph, NULL, NULL}) || !pipeline_graph(p))
         return false;
@@ -110,37 +115,24 @@ static bool run(Opt *x, int emit)
     return true;
 }
 
-static void check_print_after(Cx *cx, const Options *o)
-{
-    const char **names = NEW_ARRAY(cx->perm, const char *, pass_count() + 2);
-    int n = pass_count();
-    for (int i = 0; i < n; i++)
-        names[i] = pass_at(i)->name;
-    names[n++] = PASS_CMD_NAME;
-    names[n++] = "all";
-    for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++) {
-        const char *name = o->value[OPT_PRINT_AFTER][i];
-        if (!pass_find(name) && !str_eq(name, "all") && !str_eq(name, PASS_CMD_NAME))
-            usage_unknown(cx, "pass", name, names, n);
-    }
-}
-
 int cmd_opt(Cx *cx, const Options *o)
 {
     static const char *const emits[] = {"graph", "loop"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
     int emit = option_word(cx, o, OPT_EMIT, emits, 2);
-    if (o->n[OPT_PRINT_PIPELINE]) {
-        print_pipeline();
-        return STATUS_OK;
-    }
-    check_print_after(cx, o);
-    if (o->n_arguments == 0) {
+    if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
     }
-    if (diags_error_count(cx->diags) > 0 || !pipeline_start(&x.pipeline, cx, o))
+    if (pipeline_start(&x.pipeline, cx, o))
+        for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++)
+            pass_wanted(&x.pipeline, o->value[OPT_PRINT_AFTER][i], "all");
+    if (diags_error_count(cx->diags) > 0)
         return status_of_errors(cx->diags);
+    if (o->n[OPT_PRINT_PIPELINE]) {
+        print_pipeline(&x.pipeline);
+        return STATUS_OK;
+    }
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.pipeline.run.dump = after_pass;

@@ -62,10 +62,16 @@ static const char *command_of(const Pipeline *p)
     str_add(&s, p->pass_cx.strict ? " --math=strict" : "");
     for (int i = 0; i < p->run.n_disabled; i++)
         str_printf(&s, "%s%s", i ? "," : " --disable-pass=", p->run.disabled[i]);
-    for (int i = 0; i < p->n_commands; i++)
-        str_printf(&s, " --pass-cmd='%s'", p->command[i]);
-    if (p->n_commands)
-        str_printf(&s, " --pass-cmd-after=%s", p->command_after->name);
+    if (p->schedules)
+        str_printf(&s, " --schedule=%s", base_name(p->schedule_file));
+    for (int i = 0; i < p->n_outside; i++) {
+        const PassDef *pass = &p->outside[i];
+        if (str_eq(pass->name, PASS_CMD_NAME))
+            str_printf(&s, " --pass-cmd='%s' --pass-cmd-after=%s", pass->origin,
+                       pass->after->name);
+        else
+            str_printf(&s, " --load-pass=%s", base_name(pass->origin));
+    }
     return s.data;
 }
 

@@ -12,6 +12,7 @@
 #include "lower/lower.h"
 #include "net2c_rt.h"
 #include "passes/passes.h"
+#include "sched/sched.h"
 
 typedef enum {
 #define STATUS(id, number, meaning) STATUS_##id = number,
@@ -76,10 +77,11 @@ const char *figure_short(Arena *a, double v);
 double clock_ms(void);
 void figures_sort(double *v, int n);
 double figures_median(const double *sorted, int n);
+void figures_interval(const double *sorted, int n, double *low, double *high); /* of it, 95 % */
 int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
-#define PASS_CMD_NAME "pass-cmd"   /* of all passes from outside, where passes have names */
+#define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
 
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
@@ -89,14 +91,16 @@ typedef struct Pipeline {          /* a model on its way to loops */
     PassRun run;
     const PassDef **pass;          /* in order */
     int n_passes;
-    const char *const *command;    /* passes from outside, n_commands of them */
-    int n_commands;
-    const PassDef *command_after;  /* where they run */
+    PassDef *outside;              /* those of them that come from outside */
+    int n_outside;
     bool times;                    /* say how long each phase takes */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
     ScalarType type;
     Graph *graph;
+    const char *schedule_file;     /* --schedule, and what it holds; or NULL */
+    Schedules *schedules;
+    const char *const *descriptor; /* of each step of the module, once it is lowered */
     int64_t batch[MAX_BATCHES];    /* items in a call; the first decides layouts, one is 1 */
     int n_batches;
     Module *module;                /* for the first of them */
@@ -112,7 +116,9 @@ bool pipeline_module(Pipeline *p);                                 /* kernel and
 bool pipeline_run(Pipeline *p);                                    /* these three */
 /* What computes the next items where so many, at least one, are left: the largest batch of them. */
 const Module *pipeline_sized(const Pipeline *p, int64_t items);
-/* The whole way for a verb with a model and weights: load, check, compile. */
+/* For a verb with a model, and weights unless it does without (*w: NULL): load, check, lower. */
+bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w);
+/* The whole way for one with weights: that, and pipeline_module. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 typedef enum {
     REFERENCE_EXACT,               /* weights as they are in the file */
@@ -124,9 +130,30 @@ typedef enum {
  * the labels of layout and algorithm off p->graph. */
 bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind);
 
-/* A program's standard output takes the place of the graph on its standard input. false: reported,
- * the graph is as it was. */
-bool pass_command(Cx *cx, const char *command, Graph *g);
+/* The passes that run, by the options: p->pass, p->outside and what p->run leaves out. */
+void pass_list(Pipeline *p, const Options *o);
+void pass_list_needed(Pipeline *p);                  /* without any optional one */
+const PassDef *pass_named(const Pipeline *p, const char *name);    /* also from outside; or NULL */
+/* The same, reported if there is none and it is not that other word; or NULL. */
+const PassDef *pass_wanted(const Pipeline *p, const char *name, const char *other);
+const char *pass_title(const PassDef *pass);         /* its name, or a program's command line */
+/* A pass in a shared library. false: reported. */
+bool plugin_load(Cx *cx, const char *path, PassDef *out);
+/* What the program pc->pass->origin prints takes the place of what it reads. FAILED: all is as it
+ * was. */
+PassResult command_on_graph(PassCx *pc, Graph *g);
+PassResult command_on_kernel(PassCx *pc, Kernel *k);
+
+/* --schedule: gives the kernels of a lowered module their schedules for its row. */
+void schedules_choose(const Pipeline *p, Module *m);
+/* Has each entry of the file found a kernel? Warns of the others; false: one names no kernel. */
+bool schedules_check(const Pipeline *p);
+
+/* An entry for such a file, in lines of at most 100 characters that begin with `prefix`. */
+void schedule_print(Str *out, const char *prefix, const char *key, const char *row,
+                    const char *text);
+bool layer_chosen(const Options *o, const char *kernel);     /* by --layer, or for want of it */
+bool layers_check(Cx *cx, const Options *o, const Module *m);         /* false: reported */
 
 /* ---- weights, generated files and running them ----------------------------------------------- */
 /* The files of a module: texts at BASE.c and BASE.h, the blob at BASE.n2w, then what is wanted. */
@@ -171,6 +198,21 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 /* io: inputs, then outputs, as in the generated struct. exec: hooks, or NULL. */
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
 void session_close(Session *s);
+
+/* Kernels for the same step of a pipeline's module, in one module, by schedule, timed in turn. */
+enum { MAX_TRIALS = 16 };
+typedef struct Trials {
+    const char *schedule[MAX_TRIALS];        /* NULL: the loops as they are */
+    int n;
+    double *ms[MAX_TRIALS];                  /* by round */
+    int rounds;
+} Trials;
+/* Takes out those that are not legal. Rounds go on until clock_ms() reaches `end`, but are at least
+ * `least`. false: reported, or none is left. */
+bool trials_run(Pipeline *p, const Weights *w, const Options *o, int step, Trials *t, int least,
+                double end);
+/* How many kernels for this step can be in one module: their weights lie in memory together. */
+int trials_room(const Pipeline *p, int step);
 
 /* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {

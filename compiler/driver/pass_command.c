@@ -1,14 +1,17 @@
-/* pass_command: a graph pass from outside, a program in any language.
+/* pass_command: a pass from outside, a program in any language, on graphs or on kernels.
  *
  *     net2c opt net.yaml --pass-cmd='./drop_relu.py --all'
  *     graph_text -> the program's standard input; its standard output -> model_parse -> the graph
+ *     net2c opt net.yaml --pass-cmd=./mine.py --pass-cmd-after=unroll
+ *     kernel_text -> the program -> kernel_parse -> the kernel, for each kernel
  *
  * The program is started directly, without a shell: spaces separate its arguments, no character
  * means anything else. It need not read what it gets; what it prints and its exit status count.
  * What it says on standard error goes where ours goes.
  *
- * contract: false: reported, and the graph is as it was. Either way nothing of the program's
- * process group runs any more. The network's name, inputs, outputs and samples stay.
+ * contract: PASS_FAILED: reported, and graph or kernel are as they were. Either way nothing of the
+ * program's process group runs any more. The network's name, inputs, outputs and samples stay, and
+ * so do a kernel's name and buffers.
  */
 #define _GNU_SOURCE
 #include "driver/driver.h"
@@ -185,11 +188,40 @@ static bool report(Cx *cx, const Talk *t, bool ended, int status)
                    t->command, WEXITSTATUS(status));
     } else if (t->size == 0) {
         diag_error(cx->diags, NO_PLACE, "E0134", "the pass '%s' printed nothing", t->command);
-        diag_help(cx->diags, "it must print the whole graph, changed or not");
+        diag_help(cx->diags, "it must print all that it reads, changed or not");
+    } else if (memchr(t->answer, '\0', t->size)) {
+        diag_error(cx->diags, NO_PLACE, "E0134", "the pass '%s' printed something else than text",
+                   t->command);
     } else {
         return true;
     }
     return false;
+}
+
+/* What the program of the pass that runs makes of a text, in perm; NULL: reported. */
+static const char *answer(PassCx *pc, const char *text)
+{
+    Cx *cx = pc->cx;
+    int status = 0;
+    Talk t = {.command = pc->pass->origin, .text = text, .left = strlen(text), .fd = {-1, -1}};
+    t.answer = NEW_ARRAY(cx->temp, char, MAX_MODEL_FILE + 1);
+    t.end = clock_ms() + 1e3 * MAX_SECONDS;
+    if (!start(cx, &t))
+        return NULL;
+    bool ended = run_command(cx, &t, &status);
+    return report(cx, &t, ended, status) ? arena_strndup(cx->perm, t.answer, t.size) : NULL;
+}
+
+static PassResult wrong_answer(PassCx *pc, const char *what, const char *help)
+{
+    if (what) {
+        diag_error(pc->cx->diags, NO_PLACE, "E0134", "the pass '%s' changed %s", pc->pass->origin,
+                   what);
+        diag_help(pc->cx->diags, "%s", help);
+    } else {
+        diag_note(pc->cx->diags, NO_PLACE, "this is what the pass '%s' printed", pc->pass->origin);
+    }
+    return PASS_FAILED;
 }
 
 static bool same_tensors(Tensor *const *a, int n, Tensor *const *b, int m)
@@ -200,22 +232,22 @@ static bool same_tensors(Tensor *const *a, int n, Tensor *const *b, int m)
     return n == m;
 }
 
-/* What the program printed takes the place of the graph. */
-static bool accept(Cx *cx, const Talk *t, Graph *g)
+PassResult command_on_graph(PassCx *pc, Graph *g)
 {
-    Graph *found = model_parse(cx, arena_printf(cx->perm, "<%s>", t->command), t->answer, t->size);
-    if (!found) {
-        diag_note(cx->diags, NO_PLACE, "this is what the pass '%s' printed", t->command);
-        return false;
-    }
+    Cx *cx = pc->cx;
+    uint64_t before = graph_hash(g);
+    const char *text = answer(pc, graph_text(cx->temp, g));
+    if (!text)
+        return PASS_FAILED;
+    const char *file = arena_printf(cx->perm, "<%s>", pc->pass->origin);
+    Graph *found = model_parse(cx, file, text, strlen(text));
+    if (!found)
+        return wrong_answer(pc, NULL, NULL);
     if (!str_eq(g->name, found->name) ||
         !same_tensors(g->inputs, g->n_inputs, found->inputs, found->n_inputs) ||
-        !same_tensors(g->outputs, g->n_outputs, found->outputs, found->n_outputs)) {
-        diag_error(cx->diags, NO_PLACE, "E0134", "the pass '%s' changed the name, the inputs or "
-                   "the outputs of the network", t->command);
-        diag_help(cx->diags, "a layer that makes an output keeps its name and shape");
-        return false;
-    }
+        !same_tensors(g->outputs, g->n_outputs, found->outputs, found->n_outputs))
+        return wrong_answer(pc, "the name, the inputs or the outputs of the network",
+                            "a layer that makes an output keeps its name and shape");
     found->file = g->file;
     found->doc = g->doc;
     found->samples = g->samples;
@@ -223,19 +255,38 @@ static bool accept(Cx *cx, const Talk *t, Graph *g)
     found->preprocess = g->preprocess;
     found->n_preprocess = g->n_preprocess;
     *g = *found;
-    return graph_verify(cx, g);
+    return graph_hash(g) == before ? PASS_UNCHANGED : PASS_CHANGED;
 }
 
-bool pass_command(Cx *cx, const char *command, Graph *g)
+static bool same_buffers(Arena *a, const Kernel *x, const Kernel *y)
 {
-    int status = 0;
-    Talk t = {.command = command, .text = graph_text(cx->temp, g), .fd = {-1, -1}};
-    t.left = strlen(t.text);
-    t.answer = NEW_ARRAY(cx->perm, char, MAX_MODEL_FILE + 1);
-    t.end = clock_ms() + 1e3 * MAX_SECONDS;
-    bool started = start(cx, &t);
-    bool ended = started && run_command(cx, &t, &status);
-    bool ok = started && report(cx, &t, ended, status) && accept(cx, &t, g);
-    arena_reset(cx->temp);
-    return ok;
+    for (int i = 0; i < x->n_buffers && x->n_buffers == y->n_buffers; i++)
+        if (x->buffer[i]->kind != y->buffer[i]->kind ||
+            !str_eq(buffer_text(a, x->buffer[i]), buffer_text(a, y->buffer[i])))
+            return false;
+    return x->n_buffers == y->n_buffers && x->physical == y->physical;
+}
+
+PassResult command_on_kernel(PassCx *pc, Kernel *k)
+{
+    Cx *cx = pc->cx;
+    uint64_t before = kernel_hash(k);
+    const char *text = answer(pc, kernel_text(cx->temp, k));
+    if (!text)
+        return PASS_FAILED;
+    const char *file = arena_printf(cx->perm, "<%s on %s>", pc->pass->origin, k->name);
+    const Kernel *found = kernel_parse(cx, file, text);
+    if (!found)
+        return wrong_answer(pc, NULL, NULL);
+    if (!str_eq(k->name, found->name) || !same_buffers(cx->temp, k, found))
+        return wrong_answer(pc, arena_printf(cx->temp, "the name or the buffers of kernel %s",
+                                             k->name), "only what the kernel does is its own");
+    for (int i = 0; i < k->n_buffers; i++) {
+        *found->buffer[i] = *k->buffer[i];
+        k->buffer[i] = found->buffer[i];
+    }
+    k->body = found->body;
+    k->schedule = found->schedule;
+    k->why = found->why;
+    return kernel_hash(k) == before ? PASS_UNCHANGED : PASS_CHANGED;
 }

@@ -6,7 +6,7 @@
  * runs them. Kernel passes go pass by pass over all kernels, so that what lies between two passes
  * is a whole network that can be printed and executed.
  *
- * Passes from outside (--pass-cmd) run among the graph passes.
+ * Passes from outside stand in the list like those of the table.
  *
  * contract: after each pass the runner verifies the IR; false means that something was reported.
  */
@@ -70,12 +70,14 @@ static void choose_row(Pipeline *p, const char *use, bool interpreter)
 static void find_rows(Pipeline *p, const Options *o)
 {
     static const char *const standard[] = {"avx512", "avx2", "portable"};
-    bool opt = o->verb == VERB_OPT;
+    bool one = o->verb == VERB_OPT || o->verb == VERB_SCHED;
+    bool runs = o->verb == VERB_RUN || o->verb == VERB_VERIFY || o->verb == VERB_BENCH ||
+                o->verb == VERB_TUNE;
     for (int i = 0; i < o->n[OPT_ISA]; i++)
         add_row(p, o->value[OPT_ISA][i]);
-    for (int i = 0; i < (opt ? 1 : 3) && !o->n[OPT_ISA]; i++)
+    for (int i = 0; i < (one ? 1 : 3) && !o->n[OPT_ISA]; i++)
         add_row(p, standard[i]);
-    if ((o->verb == VERB_RUN || o->verb == VERB_VERIFY || o->verb == VERB_BENCH) && p->n_rows > 0)
+    if (runs && p->n_rows > 0)
         choose_row(p, option_text(o, OPT_USE_ISA, NULL),
                    str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
 }
@@ -111,55 +113,6 @@ static void find_batches(Pipeline *p, const Options *o)
         p->batch[p->n_batches++] = 1;
 }
 
-static const PassDef *find_pass(Cx *cx, const char *name)
-{
-    const PassDef *p = pass_find(name);
-    if (p)
-        return p;
-    const char **names = NEW_ARRAY(cx->temp, const char *, pass_count());
-    for (int i = 0; i < pass_count(); i++)
-        names[i] = pass_at(i)->name;
-    usage_unknown(cx, "pass", name, names, pass_count());
-    return NULL;
-}
-
-static void check_disabled(Cx *cx, const Options *o)
-{
-    for (int i = 0; i < o->n[OPT_DISABLE_PASS]; i++) {
-        const PassDef *p = find_pass(cx, o->value[OPT_DISABLE_PASS][i]);
-        if (p && !p->optional) {
-            diag_error(cx->diags, NO_PLACE, "E0006", "pass '%s' cannot be left out", p->name);
-            diag_help(cx->diags, "net2c opt --print-pipeline says which are optional");
-        }
-    }
-}
-
-static void all_passes(Pipeline *p)
-{
-    p->n_passes = pass_count();
-    p->pass = NEW_ARRAY(p->cx->perm, const PassDef *, p->n_passes);
-    for (int i = 0; i < p->n_passes; i++)
-        p->pass[i] = pass_at(i);
-}
-
-/* --passes: levels follow each other, whatever the order within one is. */
-static void chosen_passes(Pipeline *p, const Options *o)
-{
-    p->pass = NEW_ARRAY(p->cx->perm, const PassDef *, o->n[OPT_PASSES]);
-    for (int i = 0; i < o->n[OPT_PASSES]; i++) {
-        const PassDef *pass = find_pass(p->cx, o->value[OPT_PASSES][i]);
-        const PassDef *before = p->n_passes ? p->pass[p->n_passes - 1] : NULL;
-        if (pass && before && before->level > pass->level) {
-            diag_error(p->cx->diags, NO_PLACE, "E0007", "pass '%s' cannot run after '%s'",
-                       pass->name, before->name);
-            diag_help(p->cx->diags, "passes on graphs come first, then those on kernels, then "
-                                    "those on modules");
-        }
-        if (pass)
-            p->pass[p->n_passes++] = pass;
-    }
-}
-
 /* An option of two values: is it the second? */
 static bool find_choice(Cx *cx, const Options *o, OptId option, const char *first,
                         const char *second)
@@ -168,21 +121,6 @@ static bool find_choice(Cx *cx, const Options *o, OptId option, const char *firs
     if (!str_eq(value, first) && !str_eq(value, second))
         usage_unknown(cx, "value", value, values, 2);
     return str_eq(value, second);
-}
-
-static void find_commands(Pipeline *p, const Options *o)
-{
-    const char *after = option_text(o, OPT_PASS_CMD_AFTER, "narrow-weights");
-    p->command = o->value[OPT_PASS_CMD];
-    p->n_commands = o->n[OPT_PASS_CMD];
-    p->command_after = find_pass(p->cx, after);
-    if (p->command_after && p->command_after->level != LEVEL_GRAPH) {
-        diag_error(p->cx->diags, NO_PLACE, "E0007", "a pass from outside cannot run after '%s'",
-                   after);
-        diag_help(p->cx->diags, "it works on graphs: name a pass on graphs");
-    }
-    if (o->n[OPT_PASS_CMD_AFTER] && p->n_commands == 0)
-        diag_error(p->cx->diags, NO_PLACE, "E0004", "--pass-cmd-after needs --pass-cmd");
 }
 
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
@@ -195,17 +133,11 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
     p->times = o->n[OPT_TIME_PASSES] > 0;
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
-    check_disabled(cx, o);
-    find_commands(p, o);
-    p->run.disabled = o->value[OPT_DISABLE_PASS];
-    p->run.n_disabled = o->n[OPT_DISABLE_PASS];
-    p->run.stop_after = option_text(o, OPT_STOP_AFTER, NULL);
-    if (p->run.stop_after)
-        find_pass(cx, p->run.stop_after);
-    if (o->n[OPT_PASSES])
-        chosen_passes(p, o);
-    else
-        all_passes(p);
+    p->schedule_file = option_text(o, OPT_SCHEDULE, NULL);
+    if (p->schedule_file)
+        p->schedules = schedules_read(cx, p->schedule_file);
+    p->pass_cx.schedules = p->schedules;
+    pass_list(p, o);
     return diags_error_count(cx->diags) == 0;
 }
 
@@ -231,36 +163,13 @@ static bool no_errors(const Pipeline *p, bool ok)
     return ok && diags_error_count(p->cx->diags) == 0;
 }
 
-static bool run_commands(Pipeline *p)
-{
-    static const PassDef outside = {.name = PASS_CMD_NAME, .level = LEVEL_GRAPH};
-    bool ok = true;
-    for (int i = 0; ok && i < p->n_commands; i++) {
-        start_phase(p, p->command[i]);
-        ok = pass_command(p->cx, p->command[i], p->graph);
-        if (ok && p->run.dump)
-            p->run.dump(p->run.user, &outside, p->graph, NULL, NULL);
-        arena_reset(p->cx->temp);
-        ok = no_errors(p, ok);
-    }
-    return ok;
-}
-
-/* Passes from outside run before the first pass that stands behind their place in passes.def, so
- * that the place need not be among the passes that run. */
 bool pipeline_graph(Pipeline *p)
 {
-    const PassDef *stop = p->run.stop_after ? pass_find(p->run.stop_after) : NULL;
-    bool ok = true, waiting = !stop || stop >= p->command_after;
+    bool ok = true;
     for (int i = 0; ok && i < p->n_passes && p->pass[i]->level == LEVEL_GRAPH; i++) {
-        if (waiting && p->pass[i] > p->command_after) {
-            waiting = false;
-            ok = run_commands(p);
-        }
-        start_phase(p, p->pass[i]->name);
-        ok = ok && no_errors(p, pass_run_graph(&p->pass_cx, &p->run, p->pass[i], p->graph));
+        start_phase(p, pass_title(p->pass[i]));
+        ok = no_errors(p, pass_run_graph(&p->pass_cx, &p->run, p->pass[i], p->graph));
     }
-    ok = ok && (!waiting || run_commands(p));
     end_phase(p);
     return ok;
 }
@@ -270,13 +179,16 @@ static Module *lower_for(Pipeline *p, const Row *row, int64_t batch)
     const LowerOptions o = {.row = row->name, .batch = batch, .type = p->type};
     Module *m = lower_graph(p->cx, p->cx->perm, p->graph, &o);
     arena_reset(p->cx->temp);
+    if (m && p->schedules)
+        schedules_choose(p, m);
     return m;
 }
 
 bool pipeline_lower(Pipeline *p)
 {
     start_phase(p, "lowering");
-    p->module = lower_for(p, p->row[0], p->batch[0]);
+    p->descriptor = graph_descriptors(p->cx, p->cx->perm, p->graph);
+    p->module = !p->descriptor ? NULL : lower_for(p, p->row[0], p->batch[0]);
     bool ok = p->module && module_verify(p->cx, p->module);
     end_phase(p);
     arena_reset(p->cx->temp);
@@ -299,7 +211,7 @@ static bool kernel_passes(Pipeline *p, const Module *m, const Row *row)
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_KERNEL)
             continue;
-        start_phase(p, p->pass[i]->name);
+        start_phase(p, pass_title(p->pass[i]));
         ok = pass_on_kernels(p, p->pass[i], m, row);
     }
     return ok;
@@ -337,6 +249,24 @@ static Module *other_module(Pipeline *p, const Row *row, int64_t batch)
     return other;
 }
 
+/* What a schedule of the user's own may do to weights that a kernel for another row, or batch,
+ * reads as well. */
+static bool check_layouts(Pipeline *p, const Kernel *first, const Kernel *k, const Row *row)
+{
+    for (int i = 0; i < k->n_buffers && i < first->n_buffers; i++) {
+        const Buffer has = settled_layout(first->buffer[i]), needs = settled_layout(k->buffer[i]);
+        if (k->buffer[i]->kind != BUF_WEIGHT || buffer_same_layout(&has, &needs))
+            continue;
+        diag_error(p->cx->diags, schedule_place(p->schedules, k->schedule, 0), "E0958",
+                   "illegal schedule of '%s': on %s it lays out the weights '%s' otherwise than on "
+                   "%s", k->name, row->name, k->buffer[i]->name, p->row[0]->name);
+        diag_help(p->cx->diags, "the first instruction set decides how weights lie: leave 'pack' "
+                  "and 'tail=pad' out, pack alike for both, or compile for %s alone", row->name);
+        return false;
+    }
+    return true;
+}
+
 /* A module's kernels for another row. */
 static bool more_kernels(Pipeline *p, Module *m, const Row *row)
 {
@@ -347,8 +277,11 @@ static bool more_kernels(Pipeline *p, Module *m, const Row *row)
     }
     if (!other || !kernel_passes(p, other, row))
         return false;
-    for (int i = 0; i < m->n_steps; i++)
+    for (int i = 0; i < m->n_steps; i++) {
+        if (!check_layouts(p, p->module->step[i].kernel, other->step[i].kernel, row))
+            return false;
         m->step[i].more[m->n_more] = other->step[i].kernel;
+    }
     m->more_row[m->n_more++] = row->name;
     return true;
 }
@@ -359,7 +292,7 @@ static bool module_passes(Pipeline *p, Module *m)
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_MODULE)
             continue;
-        start_phase(p, p->pass[i]->name);
+        start_phase(p, pass_title(p->pass[i]));
         ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], m));
     }
     end_phase(p);
@@ -423,7 +356,7 @@ bool pipeline_module(Pipeline *p)
     if (!ok || !check_blob(p))
         return false;
     sort_sized(p);
-    return true;
+    return !p->schedules || schedules_check(p);
 }
 
 const Module *pipeline_sized(const Pipeline *p, int64_t items)
@@ -482,37 +415,39 @@ static bool check_weights(const Pipeline *p, Weights *w)
     return ok;
 }
 
-bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
+bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
+    const char *weights = option_text(o, OPT_WEIGHTS, NULL);
+    *w = NULL;
     if (!pipeline_start(p, cx, o))
         return false;
     p->graph = model_of_options(cx, o);
     if (!p->graph)
         return false;
-    *w = weights_open(cx, option_text(o, OPT_WEIGHTS, NULL));
-    if (!*w)
+    *w = weights ? weights_open(cx, weights) : NULL;
+    if (weights && !*w)
         return false;
     /* rows of weights for one item at a time do not serve several */
-    p->pass_cx.finite = p->n_batches == 1 ? weight_is_finite : NULL;
+    p->pass_cx.finite = *w && p->n_batches == 1 ? weight_is_finite : NULL;
     p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
-    bool outside = p->n_commands > 0;
-    if ((outside || check_weights(p, *w)) && pipeline_graph(p) &&
-        (!outside || check_weights(p, *w)) && pipeline_lower(p) && pipeline_module(p))
+    bool before = *w && p->n_outside == 0, after = *w && !before;
+    if ((!before || check_weights(p, *w)) && pipeline_graph(p) &&
+        (!after || check_weights(p, *w)) && pipeline_lower(p))
         return true;
-    weights_close(*w);
+    if (*w)
+        weights_close(*w);
     return false;
 }
 
-/* Everything optional is left out: naive nests, each value in memory of its own. */
-static void disable_optional(Pipeline *p)
+bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
-    const char **names = NEW_ARRAY(p->cx->perm, const char *, pass_count());
-    int n = 0;
-    for (int i = 0; i < pass_count(); i++)
-        if (pass_at(i)->optional)
-            names[n++] = pass_at(i)->name;
-    p->run = (PassRun){.disabled = names, .n_disabled = n};
+    if (!pipeline_load(p, cx, o, w))
+        return false;
+    if (pipeline_module(p))
+        return true;
+    weights_close(*w);
+    return false;
 }
 
 /* The expression with nothing taken away in it: its value on positive operands is the size of what
@@ -550,8 +485,7 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind)
                             .row = {&row_scalar}, .n_rows = 1, .batch = {1}, .n_batches = 1};
     reference->pass_cx.row = &row_scalar;
     reference->pass_cx.remarks = false;
-    all_passes(reference);
-    disable_optional(reference);
+    pass_list_needed(reference);
     for (int i = 0; i < g->n_nodes; i++) {
         g->nodes[i]->out->layout = NULL;
         g->nodes[i]->schedule = NULL;

@@ -59,14 +59,6 @@ static void print_pair(Str *s, const char *key, const char *text)
 }
 
 /* ---- layers ------------------------------------------------------------------------------- */
-static void print_dim(Str *s, const AttrDef *def, const AttrValue *v, int i)
-{
-    if (def->kind != ATTR_SHAPE || v->i[i] > 0)
-        str_printf(s, "%lld", (long long)v->i[i]);
-    else
-        str_add(s, v->i[i] == DIM_N ? "N" : "-1");
-}
-
 static void print_attr(Str *s, const Node *n, int at)
 {
     AttrValue v;
@@ -74,19 +66,7 @@ static void print_attr(Str *s, const Node *n, int at)
     if (!attr_form(n, at, &v))
         return;
     str_printf(s, ", %s: ", def->name);
-    bool list = v.n > 1 || def->kind == ATTR_SHAPE || def->kind == ATTR_AXES;
-    if (def->kind == ATTR_FLOAT) {
-        str_double(s, v.f);
-    } else if (def->kind == ATTR_BOOL) {
-        str_add(s, v.i[0] ? "true" : "false");
-    } else {
-        str_add(s, list ? "[" : "");
-        for (int i = 0; i < v.n; i++) {
-            str_add(s, i ? ", " : "");
-            print_dim(s, def, &v, i);
-        }
-        str_add(s, list ? "]" : "");
-    }
+    attr_text(s, def, &v);
 }
 
 static void print_names(Str *s, Tensor *const *t, int n)

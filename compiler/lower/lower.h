@@ -19,6 +19,9 @@ typedef struct LowerOptions {
 
 /* Module with steps in topological order, values unplanned (offset -1). NULL: reported. */
 Module *lower_graph(Cx *cx, Arena *a, const Graph *g, const LowerOptions *o);
+/* What each of its kernels computes, names apart: "conv(3x32x32; out 8; kernel [3, 3]) + relu(~1)".
+ * NULL: reported. */
+const char **graph_descriptors(Cx *cx, Arena *a, const Graph *g);
 /* Read a layout label ("c16 pad 2,2,2,2") into a buffer of the tensor's shape. */
 bool layout_parse(Cx *cx, const Tensor *t, int64_t batch, Buffer *out);
 

@@ -32,3 +32,28 @@ bool attr_form(const Node *n, int at, AttrValue *out)
     }
     return true;
 }
+
+static void dim_text(Str *s, const AttrDef *def, int64_t dim)
+{
+    if (def->kind != ATTR_SHAPE || dim > 0)
+        str_printf(s, "%lld", (long long)dim);
+    else
+        str_add(s, dim == DIM_N ? "N" : "-1");
+}
+
+void attr_text(Str *s, const AttrDef *def, const AttrValue *form)
+{
+    bool list = form->n > 1 || def->kind == ATTR_SHAPE || def->kind == ATTR_AXES;
+    if (def->kind == ATTR_FLOAT) {
+        str_double(s, form->f);
+    } else if (def->kind == ATTR_BOOL) {
+        str_add(s, form->i[0] ? "true" : "false");
+    } else {
+        str_add(s, list ? "[" : "");
+        for (int i = 0; i < form->n; i++) {
+            str_add(s, i ? ", " : "");
+            dim_text(s, def, form->i[i]);
+        }
+        str_add(s, list ? "]" : "");
+    }
+}

@@ -86,6 +86,7 @@ double node_float(const Node *n, const char *name);
 /* Attribute number at in the one form that says what it means (attr_form.c): the first n of i, or
  * f. false: left out, the default is a stand-in outside of the legal range. */
 bool attr_form(const Node *n, int at, AttrValue *out);
+void attr_text(Str *s, const AttrDef *def, const AttrValue *form);     /* "[3, 3]" */
 
 /* Where a convolution or pooling looks: [0] vertical, [1] horizontal; pad is top, left, bottom,
  * right. At rank 3 the vertical part is neutral (in, out, kernel, stride, dilation 1, pad 0).

@@ -14,10 +14,12 @@ typedef enum { PASS_UNCHANGED, PASS_CHANGED, PASS_FAILED } PassResult;   /* FAIL
 typedef struct PassCx {
     Cx *cx;
     Arena *arena;             /* for what stays in the IR */
+    const struct PassDef *pass;   /* the one that runs */
     const Row *row;
     bool remarks;             /* the user wants them */
     bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
+    const struct Schedules *schedules;         /* the file some may come from, or NULL */
     /* Is every element of a weight finite? NULL: the weights are not known. */
     bool (*finite)(void *weights, const char *key);
     void *weights;
@@ -45,6 +47,10 @@ typedef struct PassDef {
     GraphPass graph;          /* one of the three is set */
     KernelPass kernel;
     ModulePass module;
+    /* Of passes from outside only: the pass of the table that it runs behind; its library's path,
+     * or its command line. */
+    const struct PassDef *after;
+    const char *origin;
 } PassDef;
 
 const PassDef *pass_find(const char *name);    /* NULL if unknown */
@@ -59,7 +65,6 @@ typedef struct PassRun {      /* how the runner behaves */
     int n_disabled;
     PassDump dump;            /* or NULL */
     void *user;
-    const char *stop_after;   /* or NULL */
 } PassRun;
 
 /* Run one pass: verify after, check the flag against the hash, dump. false: reported. */

@@ -4,19 +4,19 @@
  *   pass_run_graph(&pc, &run, pass_find("graph-dce"), g)
  *
  * contract: false means that something was reported and the IR must not be used. A pass that is
- * switched off, or comes after PassRun.stop_after, is skipped and true. The temp arena is reset
- * after each pass. A PassRun of NULL runs everything and dumps nothing.
+ * switched off is skipped and true. The temp arena is reset after each pass. A PassRun of NULL runs
+ * everything and dumps nothing. Passes from outside are run like those of the table.
  */
 #include <string.h>
 
 #include "passes/passes.h"
 
 #define GRAPH_PASS(name, function, optional, why) \
-    {name, LEVEL_GRAPH, optional, why, function, NULL, NULL},
+    {name, LEVEL_GRAPH, optional, why, function, NULL, NULL, NULL, NULL},
 #define KERNEL_PASS(name, function, optional, why) \
-    {name, LEVEL_KERNEL, optional, why, NULL, function, NULL},
+    {name, LEVEL_KERNEL, optional, why, NULL, function, NULL, NULL, NULL},
 #define MODULE_PASS(name, function, optional, why) \
-    {name, LEVEL_MODULE, optional, why, NULL, NULL, function},
+    {name, LEVEL_MODULE, optional, why, NULL, NULL, function, NULL, NULL},
 static const PassDef table[] = {
 #include "passes/passes.def"
 };
@@ -48,12 +48,7 @@ PassResult pass_renamed(Kernel *k, bool changed)
 
 bool pass_enabled(const PassRun *run, const PassDef *p)
 {
-    if (!run)
-        return true;
-    const PassDef *stop = run->stop_after ? pass_find(run->stop_after) : NULL;
-    if (stop && p > stop)
-        return false;
-    for (int i = 0; p->optional && i < run->n_disabled; i++)
+    for (int i = 0; run && p->optional && i < run->n_disabled; i++)
         if (str_eq(run->disabled[i], p->name))
             return false;
     return true;
@@ -84,6 +79,7 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
     if (!pass_enabled(run, p))
         return true;
     uint64_t before = graph_hash(g);
+    pc->pass = p;
     PassResult result = p->graph(pc, g);
     bool valid = result != PASS_FAILED && graph_verify(pc->cx, g);
     bool ok = pass_finish(pc, p, result, valid, valid && graph_hash(g) != before);
@@ -98,6 +94,7 @@ bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k
     if (!pass_enabled(run, p))
         return true;
     uint64_t before = kernel_hash(k);
+    pc->pass = p;
     PassResult result = p->kernel(pc, k);
     bool valid = result != PASS_FAILED && loop_verify(pc->cx, k);
     bool ok = pass_finish(pc, p, result, valid, valid && kernel_hash(k) != before);
@@ -118,6 +115,7 @@ bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m
     if (!pass_enabled(run, p))
         return true;
     uint64_t before = module_hash(pc, m);
+    pc->pass = p;
     PassResult result = p->module(pc, m);
     bool valid = result != PASS_FAILED && module_verify(pc->cx, m);
     bool ok = pass_finish(pc, p, result, valid, valid && module_hash(pc, m) != before);

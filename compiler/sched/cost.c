@@ -110,8 +110,23 @@ static int64_t most_vectors(const Problem *p)
     return !p->nest->update ? 1 : streams && p->row->lanes > 4 ? 32 / p->row->lanes : 8;
 }
 
+typedef struct Ranking {               /* the cheapest tiles seen, at most max of them */
+    Tile *tile;
+    int n, max;
+} Ranking;
+
+static void rank_tile(Ranking *r, const Tile *t)
+{
+    int at = r->n < r->max ? r->n++ : r->max;
+    if (at == r->max && (r->max == 0 || r->tile[--at].cycles <= t->cycles))
+        return;
+    for (; at > 0 && r->tile[at - 1].cycles > t->cycles; at--)
+        r->tile[at] = r->tile[at - 1];
+    r->tile[at] = *t;
+}
+
 /* The best tile whose lanes run along `lane`. */
-static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
+static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best, Ranking *all)
 {
     int64_t lanes = p->row->lanes, extent = p->nest->var[lane]->extent;
     int64_t over = (lanes - extent % lanes) % lanes;
@@ -132,19 +147,33 @@ static void search_tiles(const Problem *p, int lane, bool scatter, Tile *best)
                 if (!tile_on_blocks(p, &t))
                     continue;
                 tile_cost(p, &t);
+                rank_tile(all, &t);
                 if (best->lane < 0 || t.cycles < best->cycles * 0.999)
                     *best = t;
             }
     }
 }
 
-Tile best_tile(const Problem *p)
+static Tile search_lanes(const Problem *p, Ranking *all)
 {
     Tile best = {.lane = -1, .point = -1, .cycles = p->turns * p->elements};
     for (int v = 0; v < p->nest->n_vars && p->row->lanes > 1; v++)
         if (can_be_lane(p, v, false))
-            search_tiles(p, v, false, &best);
+            search_tiles(p, v, false, &best, all);
         else if (p->nest->update && can_be_lane(p, v, true))
-            search_tiles(p, v, true, &best);
+            search_tiles(p, v, true, &best, all);
     return best;
+}
+
+Tile best_tile(const Problem *p)
+{
+    Ranking none = {NULL, 0, 0};
+    return search_lanes(p, &none);
+}
+
+int ranked_tiles(const Problem *p, Tile *tile, int max)
+{
+    Ranking all = {tile, 0, max};
+    search_lanes(p, &all);
+    return all.n;
 }

@@ -185,11 +185,21 @@ static void write_tile_splits(const Problem *p, Str *out, const Tile *t)
                     p->nest->var[t->point]->extent);
 }
 
+#define MAX_UNROLLED_SUM 16            /* turns of the innermost sum, in a variant */
 #define SKIP_ROW 2048                  /* floats: 8 KiB */
 #define LONGEST_SKIP_ROW 4096
 #define PARALLEL_CYCLES 50000          /* what is worth waking threads for */
 #define FRAME_CYCLES 20000             /* the same in a frame, among whose nests they are awake */
 #define PARALLEL_TASKS 4               /* loops with fewer iterations would leave threads idle */
+
+/* Iterations of a spatial loop outside of the tile. */
+static int64_t outer_extent(const Problem *p, const Tile *t, int v)
+{
+    int64_t n = p->nest->var[v]->extent;
+    if (v == t->lane)
+        return (t->pad ? n + p->row->lanes - 1 : n) / (t->block * p->row->lanes);
+    return v == t->point ? n / t->points : n;
+}
 
 /* The loop that becomes tasks, by the variable it counts: the outermost one with enough iterations,
  * else the one with the most. -1: not worth it. It becomes the outermost loop. */
@@ -200,13 +210,7 @@ static int parallel_var(const Problem *p, const Tile *t, int64_t *extent)
     if (t->cycles < PARALLEL_CYCLES)
         return -1;
     for (int v = 0; v < p->nest->n_vars && *extent < PARALLEL_TASKS; v++) {
-        int64_t n = p->nest->var[v]->extent;
-        if (is_reduction(p->nest, v))
-            continue;
-        if (v == t->lane)
-            n = (t->pad ? n + p->row->lanes - 1 : n) / (t->block * p->row->lanes);
-        else if (v == t->point)
-            n /= t->points;
+        int64_t n = is_reduction(p->nest, v) ? 0 : outer_extent(p, t, v);
         if (n > *extent) {
             *extent = n;
             best = v;
@@ -215,34 +219,36 @@ static int parallel_var(const Problem *p, const Tile *t, int64_t *extent)
     return best;
 }
 
-/* The spatial loops outside of the tile, the parallel one first. Returns that one's name. */
-static const char *write_outer(const Problem *p, Str *out, const Tile *t)
+/* What stands for a loop outside of the tile. */
+static const char *outer_name(const Problem *p, const Tile *t, int v)
+{
+    const char *half = v == t->lane ? t->pad ? ".o.o" : ".o" : v == t->point ? ".o" : "";
+    return arena_printf(p->arena, "%s%s", p->nest->var[v]->name, half);
+}
+
+/* The spatial loops outside of the tile, the choice's first, which is also the parallel one if any
+ * is. Returns that one's name. */
+static const char *write_outer(const Problem *p, Str *out, const Choice *c)
 {
     int64_t extent;
-    int parallel = parallel_var(p, t, &extent);
-    const char *first = NULL;
+    int parallel = parallel_var(p, &c->tile, &extent);
+    int first = c->first >= 0 ? c->first : parallel;
+    parallel = parallel >= 0 ? first : -1;
     for (int pass = 0; pass < 2; pass++)
-        for (int v = 0; v < p->nest->n_vars; v++) {
-            const char *name = p->nest->var[v]->name;
-            if (is_reduction(p->nest, v) || (v == parallel) != (pass == 0))
-                continue;
-            if (v == t->lane)
-                name = arena_printf(p->arena, t->pad ? "%s.o.o" : "%s.o", name);
-            else if (v == t->point)
-                name = arena_printf(p->arena, "%s.o", name);
-            str_printf(out, " %s", name);
-            first = pass == 0 ? name : first;
-        }
-    return first;
+        for (int v = 0; v < p->nest->n_vars; v++)
+            if (!is_reduction(p->nest, v) && (v == first) == (pass == 0))
+                str_printf(out, " %s", outer_name(p, &c->tile, v));
+    return parallel >= 0 ? outer_name(p, &c->tile, parallel) : NULL;
 }
 
 /* Spatial loops outside, the tile inside; between them the reductions. Where nothing can be a lane
  * there is no tile, but sums still have the order and the parts of other rows. */
-static void write_order(const Problem *p, Str *out, const Tile *t, const Reductions *r)
+static void write_order(const Problem *p, Str *out, const Choice *c, const Reductions *r)
 {
+    const Tile *t = &c->tile;
     const char *point = NULL, *block = NULL, *vector = NULL;
     str_add(out, "order");
-    const char *parallel = write_outer(p, out, t);
+    const char *parallel = write_outer(p, out, c);
     for (int i = 0; i < r->n; i++)
         str_printf(out, " %s", r->loop[i].name);
     if (t->point >= 0) {
@@ -260,6 +266,8 @@ static void write_order(const Problem *p, Str *out, const Tile *t, const Reducti
         str_printf(out, ", partial %s", r->loop[r->partial].name);
     if (t->row)
         str_printf(out, ", skip %s", r->loop[r->partial].name);
+    if (c->unroll && r->n)
+        str_printf(out, ", unroll %s", r->loop[r->n - 1].name);
     if (point)
         str_printf(out, ", unroll %s", point);
     if (vector && !t->row)
@@ -357,41 +365,141 @@ static void write_frames(Nest *const *nests, int n, const double *cycles, Str *o
         }
 }
 
-const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why)
+typedef struct Plan {                  /* for one nest */
+    Problem problem;
+    Reductions sums;
+    Choice choice;
+} Plan;
+
+static Plan plan_nest(Arena *a, const Nest *nest, const Row *row)
+{
+    Plan plan = {.problem = problem_of(a, nest, row), .choice = {.first = -1}};
+    if (!plan.problem.simple)
+        return plan;
+    plan.choice.tile = best_tile(&plan.problem);
+    plan.sums = reductions_in_order(&plan.problem);
+    choose_partial(&plan.problem, &plan.sums);
+    Tile row_tile;
+    if (skipping_tile(&plan.problem, &plan.sums, &row_tile))
+        plan.choice.tile = row_tile;
+    return plan;
+}
+
+/* Appends the nest's line. Returns the reason for it; NULL: its loops keep their order. */
+static const char *write_nest(const Plan *plan, Str *out)
+{
+    const Problem *p = &plan->problem;
+    const Reductions *r = &plan->sums;
+    const Tile *t = &plan->choice.tile;
+    if (t->lane < 0 && r->partial < 0 && (r->n == 0 || r->loop[0].half != '/')) {
+        write_tasks(p, out, t);
+        return NULL;
+    }
+    str_printf(out, "%s%s: ", out->len ? "; " : "", p->nest->label);
+    if (t->scatter)
+        str_add(out, "scatter, ");
+    write_reduction_splits(p, out, r);
+    if (t->lane >= 0)
+        write_tile_splits(p, out, t);
+    for (int l = 0; l < p->n_loads && t->lane >= 0; l++)
+        if (is_packed(p, p->load[l]->buffer))
+            write_pack(p, out, t, r, p->load[l]);
+    write_order(p, out, &plan->choice, r);
+    if (t->lane >= 0)
+        return arena_printf(p->arena, "tile of %d vectors x %d points, about %.0f thousand cycles",
+                            (int)t->block, (int)t->points, t->cycles / 1000);
+    return r->partial >= 0 ? "sums in parts, for accuracy; no loop can be lanes"
+                           : "sums in the order of other rows; no loop can be lanes";
+}
+
+/* A schedule of all nests; its choice is the one of nest number `main`. */
+static Candidate write_plans(Arena *a, Nest *const *nests, const Plan *plan, int n, int main)
 {
     Str out = str_new(a);
+    Candidate c = {0};
     double *cycles = NEW_ARRAY(a, double, n);
     for (int i = 0; i < n; i++) {
-        Problem p = problem_of(a, nests[i], row);
-        if (!p.simple)
+        if (!plan[i].problem.simple)
             continue;
-        Tile t = best_tile(&p);
-        Reductions r = reductions_in_order(&p);
-        choose_partial(&p, &r);
-        Tile row_tile;
-        if (skipping_tile(&p, &r, &row_tile))
-            t = row_tile;
-        cycles[i] = t.cycles;
-        if (t.lane < 0 && r.partial < 0 && (r.n == 0 || r.loop[0].half != '/')) {
-            write_tasks(&p, &out, &t);
-            continue;
-        }
-        str_printf(&out, "%s%s: ", out.len ? "; " : "", nests[i]->label);
-        if (t.scatter)
-            str_add(&out, "scatter, ");
-        write_reduction_splits(&p, &out, &r);
-        if (t.lane >= 0)
-            write_tile_splits(&p, &out, &t);
-        for (int l = 0; l < p.n_loads && t.lane >= 0; l++)
-            if (is_packed(&p, p.load[l]->buffer))
-                write_pack(&p, &out, &t, &r, p.load[l]);
-        write_order(&p, &out, &t, &r);
-        *why = t.lane >= 0
-                   ? arena_printf(a, "tile of %d vectors x %d points, about %.0f thousand cycles",
-                                  (int)t.block, (int)t.points, t.cycles / 1000)
-               : r.partial >= 0 ? "sums in parts, for accuracy; no loop can be lanes"
-                                : "sums in the order of other rows; no loop can be lanes";
+        const char *why = write_nest(&plan[i], &out);
+        cycles[i] = plan[i].choice.tile.cycles;
+        if (why && (main < 0 || i == main))
+            c.why = why;
     }
     write_frames(nests, n, cycles, &out);
-    return out.len ? out.data : NULL;
+    c.text = out.len ? out.data : NULL;
+    if (main >= 0)
+        c.choice = plan[main].choice;
+    return c;
+}
+
+static Plan *plan_nests(Arena *a, Nest *const *nests, int n, const Row *row)
+{
+    Plan *plan = NEW_ARRAY(a, Plan, n);
+    for (int i = 0; i < n; i++)
+        plan[i] = plan_nest(a, nests[i], row);
+    return plan;
+}
+
+const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why)
+{
+    Candidate c = write_plans(a, nests, plan_nests(a, nests, n, row), n, -1);
+    *why = c.why ? c.why : *why;
+    return c.text;
+}
+
+/* The nest that takes longest, of those with a tile to choose. */
+static int main_nest(const Plan *plan, int n)
+{
+    int main = -1;
+    for (int i = 0; i < n; i++) {
+        const Tile *t = &plan[i].choice.tile;
+        if (plan[i].problem.simple && t->lane >= 0 && !t->row &&
+            (main < 0 || t->cycles > plan[main].choice.tile.cycles))
+            main = i;
+    }
+    return main;
+}
+
+int schedule_candidates(Arena *a, Nest *const *nests, int n, const Row *row, Candidate *out,
+                        int max)
+{
+    Plan *plan = plan_nests(a, nests, n, row);
+    Tile *tile = NEW_ARRAY(a, Tile, max);
+    int main = main_nest(plan, n), made = 1;
+    out[0] = write_plans(a, nests, plan, n, main);
+    if (main < 0)
+        return out[0].text != NULL;
+    Tile best = plan[main].choice.tile;
+    int found = ranked_tiles(&plan[main].problem, tile, max);
+    for (int i = 0; i < found && made < max; i++) {
+        plan[main].choice.tile = tile[i];
+        bool same = tile[i].lane == best.lane && tile[i].point == best.point &&
+                    tile[i].block == best.block && tile[i].points == best.points;
+        if (!same)
+            out[made++] = write_plans(a, nests, plan, n, main);
+    }
+    return made;
+}
+
+int schedule_variants(Arena *a, Nest *const *nests, int n, const Row *row, const Choice *from,
+                      Candidate *out, int max)
+{
+    Plan *plan = plan_nests(a, nests, n, row);
+    int main = main_nest(plan, n), made = 0;
+    if (main < 0)
+        return 0;
+    const Nest *nest = plan[main].problem.nest;
+    const Reductions *sums = &plan[main].sums;
+    bool short_sum = sums->n && sums->loop[sums->n - 1].extent <= MAX_UNROLLED_SUM;
+    for (int first = -1; first < nest->n_vars; first++)
+        for (int unroll = 0; unroll < 1 + short_sum && made < max; unroll++) {
+            plan[main].choice = (Choice){from->tile, first, unroll};
+            bool outer = first < 0 || (!is_reduction(nest, first) &&
+                                       outer_extent(&plan[main].problem, &from->tile, first) >=
+                                           PARALLEL_TASKS);
+            if (outer && (first != from->first || unroll != from->unroll))
+                out[made++] = write_plans(a, nests, plan, n, main);
+        }
+    return made;
 }

@@ -105,11 +105,24 @@ int nest_skipped(const Nest *nest);
 /* Does the update add terms to its element, which may then be added in parts? */
 bool nest_sums(const Nest *nest);
 
+/* A file of schedules (schedule_file.c). */
+typedef struct Schedules Schedules;
+Schedules *schedules_read(Cx *cx, const char *path);       /* NULL: reported */
+/* The entry of a kernel, by its name or else by what it computes, which counts as used then.
+ * false: there is none. *text: NULL where the entry is `auto`. */
+bool schedules_find(Schedules *s, const char *name, const char *descriptor, const char *row,
+                    const char **text);
+/* The key of the next entry, from number *i on, that no kernel has used; NULL: no more. */
+const char *schedules_unused(const Schedules *s, int *i, const char **row, Place *place);
+/* Where the character of a text stands that schedules_find gave. NO_PLACE: it gave no such text. */
+Place schedule_place(const Schedules *s, const char *text, size_t offset);
+
 /* Verbs: each checks legality, reports at `place` and returns false if it is not legal. */
 typedef struct VerbCx {
     Cx *cx;
     Place place;
     const Row *row;
+    const Schedules *file;         /* where the text may come from, or NULL */
 } VerbCx;
 typedef enum { TAIL_NONE, TAIL_PEEL, TAIL_PAD } TailKind;
 /* Reports "illegal schedule: ..." (E0951). Always false. */
@@ -127,8 +140,35 @@ bool verb_pack(VerbCx *v, Kernel *k, const char *buffer, const StorageDim *map, 
 
 /* Apply a schedule text to a kernel's nests, verb by verb. */
 bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text);
+typedef struct Tile {
+    int lane, point;                   /* index into nest->var; -1: none */
+    int64_t block, points;             /* vectors, iterations */
+    bool pad, scatter;
+    int64_t row;                       /* skipping zeros: outputs of a row of weights; else 0 */
+    double cycles;
+    int copies;
+} Tile;
+
 /* The best schedule text by the cost model, with the reason in one line. NULL: leave naive. */
 const char *schedule_find(Arena *a, Nest *const *nests, int n, const Row *row, const char **why);
+
+typedef struct Choice {                /* for the nest of a kernel that takes longest */
+    Tile tile;
+    int first;                         /* the outermost loop: index into nest->var; -1: as found */
+    bool unroll;                       /* the innermost loop of the sums is unrolled */
+} Choice;
+
+typedef struct Candidate {             /* a schedule of a kernel */
+    const char *text, *why;
+    Choice choice;                     /* all zero where the kernel has no tile to choose */
+} Candidate;
+/* Up to max schedules, the one that schedule_find gives first, then others by predicted cycles. No
+ * bit of a result depends on which is taken: sums keep their order. Returns how many. */
+int schedule_candidates(Arena *a, Nest *const *nests, int n, const Row *row, Candidate *out,
+                        int max);
+/* Up to max schedules that differ from the one with the choice `from` in all but its tile. */
+int schedule_variants(Arena *a, Nest *const *nests, int n, const Row *row, const Choice *from,
+                      Candidate *out, int max);
 
 /* ---- the cost model, in parts: lanes.c, cost.c and heuristic.c ------------------------------- */
 #define MAX_LOADS 8                    /* nests with more of anything keep their loops */
@@ -151,15 +191,6 @@ typedef struct Problem {               /* a nest to find a schedule for */
     bool simple;                       /* all of it is here, and its loops may be reordered */
 } Problem;
 
-typedef struct Tile {
-    int lane, point;                   /* index into nest->var; -1: none */
-    int64_t block, points;             /* vectors, iterations */
-    bool pad, scatter;
-    int64_t row;                       /* skipping zeros: outputs of a row of weights; else 0 */
-    double cycles;
-    int copies;
-} Tile;
-
 Problem problem_of(Arena *a, const Nest *nest, const Row *row);
 bool varies(const Index *index, int n, const Var *v);
 bool is_reduction(const Nest *nest, int var);
@@ -175,5 +206,7 @@ bool lane_has_slack(const Problem *p, const Var *v, int64_t over, bool scatter);
 bool can_be_lane(const Problem *p, int var, bool scatter);
 /* The cheapest register tile. Its lane is -1 if there is none that beats one element at a time. */
 Tile best_tile(const Problem *p);
+/* Up to max tiles, the cheapest first. Returns how many. */
+int ranked_tiles(const Problem *p, Tile *tile, int max);
 
 #endif

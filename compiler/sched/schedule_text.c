@@ -18,12 +18,21 @@ typedef struct Reader {
     Kernel *kernel;
     Nest **nests;
     int n_nests;
+    const char *text;
     const char *at, *start;            /* what is left; where the last word began */
     const char *word;                  /* the last word */
 } Reader;
 
+/* What is reported from here on is about what stands at `at`. */
+static void set_place(Reader *r, const char *at)
+{
+    if (r->v->file)
+        r->v->place = schedule_place(r->v->file, r->text, (size_t)(at - r->text));
+}
+
 static bool fail(Reader *r, const char *what)
 {
+    set_place(r, r->at);
     const char *at = *r->at ? arena_printf(r->v->cx->temp, "at '%.24s'", r->at) : "at its end";
     diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s %s", r->kernel->name,
                what, at);
@@ -163,6 +172,7 @@ static bool read_stage(Reader *r, Nest *nest)
 
 static bool read_verb(Reader *r, Nest *nest, const char *verb)
 {
+    set_place(r, r->start);
     if (str_eq(verb, "split"))
         return read_split(r, nest);
     if (str_eq(verb, "order"))
@@ -280,10 +290,12 @@ static Nest *find_nest(Reader *r)
 
 bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
 {
-    Reader r = {v, k, nests, n, text, text, ""};
+    Reader r = {v, k, nests, n, text, text, text, ""};
     if (n == 0)
         return true;
     do {
+        skip_space(&r);
+        const char *line = r.at;
         Nest *nest = find_nest(&r);
         if (!nest)
             return false;
@@ -291,6 +303,7 @@ bool schedule_apply(VerbCx *v, Kernel *k, Nest **nests, int n, const char *text)
             if (!read_verb(&r, nest, next_word(&r)))
                 return false;
         } while (accept(&r, ','));
+        set_place(&r, line);
         if (!check_nest(v, nest))
             return false;
     } while (accept(&r, ';'));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""--pass-cmd: a program as a graph pass. What it prints is compiled, into the same bytes each time;
-a wrong pass is found; and whatever a program does instead of its work, there is a message with its
-code and status, no output file, and no process.
+"""--pass-cmd: a program as a pass on graphs or kernels. What it prints is compiled, into the same
+bytes each time; a wrong pass is found; and whatever a program does instead of its work, there is a
+message with its code and status, no output file, and no process.
 
 Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -78,9 +78,10 @@ def child_ends(path, what):
     check(pid and not is_running(pid), f"{what}: process {pid} is left")
 
 
-def compile_files(command, name):
+def compile_files(command, name, *args):
     out = FOLDER / name
-    result = net2c("compile", command, "-w", str(WEIGHTS), "-o", str(out / "net"), "--isa=scalar")
+    result = net2c("compile", command, "-w", str(WEIGHTS), "-o", str(out / "net"), "--isa=scalar",
+                   *args)
     files = {p.name: p.read_bytes() for p in out.glob("*")} if out.exists() else {}
     return result, files
 
@@ -118,7 +119,8 @@ def check_place():
     names = [line.split(" ms  ")[1] for line in result.stderr.splitlines()]
     check(names[names.index("narrow-weights"):][:3] == ["narrow-weights", "cat", "use-winograd"] and
           "lowering" in names and names[-1] == "reuse-buffers", f"--time-passes: {names}")
-    expect(net2c("opt", "cat", "--pass-cmd-after=tile"), 2, ["E0007"], "behind a kernel pass")
+    expect(net2c("opt", "cat", "--pass-cmd-after=prepack"), 2, ["E0007"], "behind a module pass")
+    expect(net2c("opt", "cat", "--pass-cmd-after=tiel"), 2, ["E0001", "'tile'"], "behind nothing")
     expect(net2c("opt", None, "--pass-cmd-after=graph-dce"), 2, ["E0004"], "a place for nothing")
     expect(net2c("opt", " "), 2, ["E0003"], "no program")
 
@@ -136,6 +138,49 @@ def check_example():
           f"the relu of what is positive goes: {result.stdout}{result.stderr}")
     expect(net2c("opt", DROP, *after, "--verify-text", "--verify-exec"), 0, [], "its results")
     expect(net2c("verify", DROP, *after, "-w", str(WEIGHTS)), 0, [], "its code")
+
+
+KERNEL_PASSES = ("tile", "split-border", "apply-layout", "vectorize", "unroll", "scalarize",
+                 "expand-math", "loop-cse", "hoist", "loop-simplify")
+
+
+def check_kernels():
+    """Behind a pass on kernels the program gets these, one by one, for each instruction set."""
+    plain = net2c("opt", None, "--isa=avx2").stdout
+    for after in KERNEL_PASSES:
+        result = net2c("opt", "cat", f"--pass-cmd-after={after}", "--isa=avx2", "--verify-text",
+                       "--verify-exec")
+        check(result.stdout == plain, f"cat behind {after}: {result.stderr}")
+    seen = FOLDER / "kernels"
+    result, files = compile_files(f"tee -a {seen}", "through", "--pass-cmd-after=unroll",
+                                  "--isa=avx2", "--batch=2")
+    names = [line.split("(")[0] for line in seen.read_text(encoding="utf-8").splitlines()
+             if line.startswith("kernel ")]
+    check(len(names) == 2 * len(set(names)) and "kernel y.avx2" not in names and
+          any(n.endswith(".avx2") for n in names), f"for each row and batch: {names}")
+    plain_files = compile_files(None, "plain", "--isa=avx2", "--batch=2")[1]
+    lines = set(plain_files["net.c"].splitlines()) - set(files["net.c"].splitlines())
+    check(result.returncode == 0 and len(lines) < 4, f"the same code but for the command: {lines}")
+    half = script("half.sh", "sed 's/0x0p+0)/0x1p-1)/'")
+    result = net2c("opt", half, "--pass-cmd-after=tile", "--verify-exec")
+    expect(result, 70, ["E0972", "pass-cmd"], "--verify-exec finds a wrong pass")
+    for what, command, words in (
+            ("another name", "sed 's/^kernel /kernel z/'", ["E0134", "name or the buffers"]),
+            ("another type", "sed 's/out y: f32/out y: f64/'", ["E0"]),
+            ("another shape", "sed '/^kernel/,/{/s/, 10,/, 20,/'", ["E0134", "buffers"]),
+            ("a graph", f"cat {MODEL}", ["E0502", "this is what the pass"]),
+            ("zeros", "head -c 1000 /dev/zero", ["E0134", "text"]),
+            ("half of it", "head -c 300", ["E050", " on conv1>"]),
+            ("a crash", "kill -SEGV $$", ["E0132", "signal 11"]),
+            ("nothing", "true", ["E0134", "nothing"]),
+            ("no end", "yes", ["E0133", "4 MiB"])):
+        result, files = compile_files(script("kernel.sh", command), "wrong_kernel",
+                                      "--pass-cmd-after=tile")
+        expect(result, 1, words, f"kernels: {what}")
+        check(not files, f"kernels: {what}: {list(files)} were written")
+    outside = script("outside.sh", "sed 's/oy < 10/oy < 11/'")
+    expect(net2c("opt", outside, "--pass-cmd-after=split-border"), 70, ["E091", "pass-cmd"],
+           "the verifier looks at kernels")
 
 
 # ---- programs that do something wrong ----------------------------------------------------------
@@ -188,13 +233,17 @@ def check_time():
     child = FOLDER / "child"
     hang = script("hang.sh", f"sleep 1000 & echo $! >{child}1; wait")
     stays = script("stays.sh", f"cat; sleep 1000 & echo $! >{child}2")
+    kernel = script("kernel_hang.sh", f"cat; exec 1>&-; echo $$ >{child}4; exec sleep 1000")
     closed = script("mute.sh", f"cat; exec 1>&-; echo $$ >{child}3; exec sleep 1000")
     started = time.monotonic()
-    running = [(what, subprocess.Popen([NET2C, "opt", str(MODEL), f"--pass-cmd={command}"],
+    running = [(what, subprocess.Popen([NET2C, "opt", str(MODEL), f"--pass-cmd={command}",
+                                        f"--pass-cmd-after={after}"],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                        text=True))
-               for what, command in (("hang", hang), ("a child that stays", stays),
-                                     ("an end without an end", closed))]
+               for what, command, after in (("hang", hang, "graph-dce"),
+                                            ("a child that stays", stays, "graph-dce"),
+                                            ("an end without an end", closed, "graph-dce"),
+                                            ("a hang on a kernel", kernel, "tile"))]
     for number, (what, process) in enumerate(running, 1):
         message = process.communicate(timeout=60)[1]
         check(process.returncode == 1 and "E0133" in message and "10 seconds" in message,
@@ -204,7 +253,7 @@ def check_time():
 
 
 def check_interrupt():
-    child = FOLDER / "child4"
+    child = FOLDER / "child5"
     command = script("slow.sh", f"sleep 1000 & echo $! >{child}.new; mv {child}.new {child}; wait")
     process = subprocess.Popen([NET2C, "opt", str(MODEL), f"--pass-cmd={command}"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -224,8 +273,8 @@ def main():
     LARGE.write_text(TEXT.replace("  - relu: {name: y}\n", "  - relu\n" * 2000 +
                                   "  - relu: {name: y}\n"), encoding="utf-8")
     subprocess.run([NET2C, "weights", "init", str(MODEL), "-o", str(WEIGHTS), "-q"], check=True)
-    for part in (check_good, check_place, check_example, check_wrong, check_misuse, check_time,
-                 check_interrupt):
+    for part in (check_good, check_place, check_example, check_kernels, check_wrong, check_misuse,
+                 check_time, check_interrupt):
         part()
     print(f"{checks} checks, {failures} failed")
     return 1 if failures else 0

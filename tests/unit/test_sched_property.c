@@ -159,7 +159,7 @@ static const char *random_schedule(Arena *a, const char *text, const Row *row)
     for (int i = 0; i < n; i++) {
         if (chance(30))
             continue;
-        Writer w = {{cx, NO_PLACE, row}, nests[i], k, str_new(a)};
+        Writer w = {{cx, NO_PLACE, row, NULL}, nests[i], k, str_new(a)};
         write_verbs(&w);
         if (w.text.len)
             str_printf(&out, "%s%s: %.*s", out.len ? "; " : "", nests[i]->label,

@@ -16,7 +16,7 @@
 
 typedef struct Readers {           /* what the convolutions that read a tensor ask for */
     int64_t pad[4];
-    bool blocks_refused;           /* one of them has groups that would share a block */
+    bool blocks_refused;           /* by one whose loops would run across blocks */
     bool outside;                  /* somebody outside the producer's group reads it */
     Node *first;                   /* the first convolution that pads it, or NULL */
 } Readers;
@@ -55,6 +55,25 @@ static bool conv_allows_blocks(const Choice *c, const Node *conv, int64_t channe
     return groups == 1 || conv_is_depthwise(conv) || channels / groups % c->lanes == 0;
 }
 
+/* A reshape between t and another shape counts the channels of t in several loops if a product of
+ * the other's last extents lies within them: each but the innermost must then move whole blocks. */
+static bool reshape_allows_blocks(const Choice *c, const Tensor *t, const Shape *other)
+{
+    int64_t unit = t->shape.dim[2] * t->shape.dim[3], product = 1;
+    bool good = true;
+    for (int d = other->rank - 1; d >= 1 && good; d--) {
+        product *= other->dim[d];
+        good = product <= unit || product >= unit * t->shape.dim[1] ||
+               product % (unit * c->lanes) == 0;
+    }
+    return good;
+}
+
+static bool splits_channels(const Choice *c, const Node *n, const Tensor *t, const Shape *other)
+{
+    return n->op->view && !n->op->pointwise && !reshape_allows_blocks(c, t, other);
+}
+
 static const char *layout_label(const Choice *c, bool blocked, const int64_t pad[4])
 {
     bool padded = pad[0] || pad[1] || pad[2] || pad[3];
@@ -88,6 +107,11 @@ static void note_reader(Choice *c, Node *n, const Tensor *t)
     int64_t pad[4];
     if (!n->group || !t->producer || !str_eq(n->group, t->producer->group))
         r->outside = true;
+    const Node *conv = group_conv(c, n);
+    if (t->shape.rank == 4 &&
+        ((conv && conv != n && !conv_allows_blocks(c, conv, conv->out->shape.dim[1])) ||
+         splits_channels(c, n, t, &n->out->shape)))
+        r->blocks_refused = true;
     if (!is_conv(n))
         return;
     conv_halo(n, pad);
@@ -165,7 +189,8 @@ static void label_output_of(Choice *c, Node *n)
     const Readers *r = readers_of(c, t);
     const Node *conv = group_conv(c, n);
     bool blocked = c->lanes > 1 && !r->blocks_refused &&
-                   (!conv || conv_allows_blocks(c, conv, t->shape.dim[1]));
+                   (!conv || conv_allows_blocks(c, conv, t->shape.dim[1])) &&
+                   !(n->n_in && splits_channels(c, n, t, &n->in[0]->shape));
     const char *layout = layout_label(c, blocked, r->pad);
     if (graph_is_output(c->graph, t)) {
         if (conv && blocked)

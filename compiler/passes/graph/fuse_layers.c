@@ -15,6 +15,7 @@
 /* What a call and a nest can hold, see Step.arg; scratch of the main operator counts as two. */
 #define MAX_BUFFERS (MAX_DIMS * 2)
 #define SCRATCH_RESERVE 2
+#define POINTWISE_MADE 2           /* what a batchnorm computes of its weights */
 #define MAX_FOLLOWERS 8
 
 typedef struct Home {              /* what is known of a tensor */
@@ -60,13 +61,19 @@ static bool is_several_nests(const OpDef *op)
            str_eq(op->name, "log_softmax");
 }
 
+/* What a node adds to its kernel: a value inside the group counts at who reads it. */
+static int node_buffers(const Node *n)
+{
+    return n->n_in + n->n_param + (n->op->pointwise && n->n_param ? POINTWISE_MADE : 0);
+}
+
 static Fusion *fusion_new(Arena *temp, Node *n)
 {
     if (n->group || n->op->view || is_several_nests(n->op))
         return NULL;
     Fusion *f = NEW(temp, Fusion);
     f->main = n;
-    f->buffers = n->n_in + n->n_param + 1 + SCRATCH_RESERVE;
+    f->buffers = node_buffers(n) + 1 + SCRATCH_RESERVE;
     return f;
 }
 
@@ -83,7 +90,7 @@ static Fusion *fusion_find(const Map *homes, const Node *n)
             best = h;
     }
     if (!best || best->fusion->followers >= MAX_FOLLOWERS ||
-        best->fusion->buffers + n->n_in + n->n_param > MAX_BUFFERS)
+        best->fusion->buffers + node_buffers(n) > MAX_BUFFERS)
         return NULL;
     return best->fusion;
 }
@@ -101,7 +108,7 @@ PassResult fuse_layers(PassCx *pc, Graph *g)
             f->main->group = f->main->out->name;
             n->group = f->main->group;
             f->followers++;
-            f->buffers += n->n_in + n->n_param;
+            f->buffers += node_buffers(n);
             result = PASS_CHANGED;
         } else {
             f = fusion_new(temp, n);

@@ -27,7 +27,7 @@ PassResult sum_in_parts(PassCx *pc, Kernel *k)
     k->schedule = schedule_find(pc->arena, nests, n, &one_lane, &k->why);
     if (!k->schedule)
         return PASS_UNCHANGED;
-    VerbCx v = {pc->cx, NO_PLACE, pc->row};
+    VerbCx v = {pc->cx, NO_PLACE, pc->row, NULL};
     if (!schedule_apply(&v, k, nests, n, k->schedule) || !nests_apply(k, nests, n))
         return PASS_FAILED;
     return PASS_CHANGED;

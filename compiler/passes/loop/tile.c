@@ -23,6 +23,7 @@
 typedef struct Widen {
     Cx *cx;
     const Kernel *kernel;
+    Place place;              /* of its schedule */
     const Stmt *guard;        /* the if around, whose tests keep some accesses inside */
     bool ok;
 } Widen;
@@ -60,7 +61,7 @@ static void widen_access(void *user, const Access *x)
             continue;
         }
         w->ok = false;
-        diag_error(w->cx->diags, NO_PLACE, "E0953",
+        diag_error(w->cx->diags, w->place, "E0953",
                    "illegal schedule of '%s': it pads dimension %d of '%s' %lld past its %s",
                    w->kernel->name, d, b->name, (long long)(before ? -b->dim[d].lo - min : over),
                    before ? "beginning" : "end");
@@ -79,6 +80,20 @@ static void widen_body(Widen *w, Body b)
     }
 }
 
+static PassResult explain_failure(PassCx *pc, const Kernel *k, Place place)
+{
+    const char *origin = k->origin ? k->origin : "no origin";
+    if (!place.file) {
+        diag_note(pc->cx->diags, NO_PLACE, "kernel '%s' (%s) has the schedule \"%s\"", k->name,
+                  origin, k->schedule);
+        return PASS_FAILED;
+    }
+    diag_note(pc->cx->diags, NO_PLACE, "it is for kernel '%s' (%s) on %s", k->name, origin,
+              pc->row->name);
+    diag_help(pc->cx->diags, "'auto' in its place is legal; net2c sched prints what that is");
+    return PASS_FAILED;
+}
+
 PassResult tile(PassCx *pc, Kernel *k)
 {
     Nest **nests;
@@ -90,19 +105,17 @@ PassResult tile(PassCx *pc, Kernel *k)
         k->schedule = schedule_find(pc->arena, nests, n, pc->row, &k->why);
     if (!k->schedule || n == 0)
         return PASS_UNCHANGED;
-    VerbCx v = {pc->cx, NO_PLACE, pc->row};
-    if (!schedule_apply(&v, k, nests, n, k->schedule)) {
-        diag_note(pc->cx->diags, NO_PLACE, "kernel '%s' (%s) has the schedule \"%s\"", k->name,
-                  k->origin ? k->origin : "no origin", k->schedule);
-        return PASS_FAILED;
-    }
+    const Place place = schedule_place(pc->schedules, k->schedule, 0);
+    VerbCx v = {pc->cx, place, pc->row, pc->schedules};
+    if (!schedule_apply(&v, k, nests, n, k->schedule))
+        return explain_failure(pc, k, place);
     if (!nests_apply(k, nests, n)) {
-        diag_error(pc->cx->diags, NO_PLACE, "E0951",
+        diag_error(pc->cx->diags, place, "E0951",
                    "illegal schedule of '%s': its tails and borders make more than %d copies",
                    k->name, MAX_COPIES);
         return PASS_FAILED;
     }
-    Widen w = {pc->cx, k, NULL, true};
+    Widen w = {pc->cx, k, place, NULL, true};
     widen_body(&w, k->body);
     if (!w.ok)
         return PASS_FAILED;

@@ -10,6 +10,7 @@
  * breaks: unroll marks. Refuses to make more than MAX_STATEMENTS statements of one kernel.
  */
 #include "passes/passes.h"
+#include "sched/sched.h"
 
 #define MAX_STATEMENTS 20000
 
@@ -41,7 +42,7 @@ PassResult unroll(PassCx *pc, Kernel *k)
 {
     int64_t statements = count_unrolled(k->body);
     if (statements > MAX_STATEMENTS) {
-        diag_error(pc->cx->diags, NO_PLACE, "E0956",
+        diag_error(pc->cx->diags, schedule_place(pc->schedules, k->schedule, 0), "E0956",
                    "kernel '%s' has %s%lld statements when its marked loops are unrolled; at most "
                    "%d are supported", k->name, statements >= INT64_MAX - 1 ? "over " : "",
                    (long long)statements, MAX_STATEMENTS);

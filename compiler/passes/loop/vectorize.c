@@ -11,6 +11,7 @@
  * breaks: vector marks; local arrays indexed by lanes only lose that dimension and get lanes.
  */
 #include "passes/passes.h"
+#include "sched/sched.h"
 
 #define MAX_NAMES 8
 
@@ -242,8 +243,8 @@ PassResult vectorize(PassCx *pc, Kernel *k)
         claim_locals(&v, k->body);
     bool changed = vector_body(&v, &k->body);
     if (v.problem) {
-        diag_error(pc->cx->diags, NO_PLACE, "E0955", "kernel '%s', vector loop '%s': %s", k->name,
-                   v.var->name, v.problem);
+        diag_error(pc->cx->diags, schedule_place(pc->schedules, k->schedule, 0), "E0955",
+                   "kernel '%s', vector loop '%s': %s", k->name, v.var->name, v.problem);
         diag_help(pc->cx->diags, "mark another loop 'vector', or pack the buffer so that this one "
                   "is its last dimension");
         return PASS_FAILED;
