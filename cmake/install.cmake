@@ -1,5 +1,5 @@
-# What cmake --install puts where: the program, the headers for passes from outside, the runtime
-# with its header, the files by which CMake and pkg-config find both, documents and examples.
+# What cmake --install puts where: the program, the libraries with their headers, those for passes
+# from outside, the files by which CMake and pkg-config find them, documents and examples.
 # Everything refers to its neighbours by
 # relative paths, so the tree may be installed to any prefix and moved later.
 
@@ -9,7 +9,10 @@ set(NET2C_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/net2c)
 set(NET2C_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(NET2C_BUILD_COMPILER)
-  install(TARGETS net2c EXPORT net2cTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS net2c net2c_library EXPORT net2cTargets
+      RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${NET2C_STATIC} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${NET2C_HEADER} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/net2c)
   install(DIRECTORY ${PROJECT_BINARY_DIR}/include/net2c
       DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   # The manual page and completion come from the program's own table of options.
@@ -39,8 +42,14 @@ install(FILES ${PROJECT_BINARY_DIR}/net2cConfig.cmake
     DESTINATION ${NET2C_CMAKE_DIR})
 
 string(REGEX REPLACE "[^/]+" ".." NET2C_PC_PREFIX ${NET2C_PKGCONFIG_DIR})
-configure_file(cmake/net2c_rt.pc.in ${PROJECT_BINARY_DIR}/net2c_rt.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/net2c_rt.pc DESTINATION ${NET2C_PKGCONFIG_DIR})
+set(NET2C_PACKAGES net2c_rt)
+if(NET2C_BUILD_COMPILER)
+  list(APPEND NET2C_PACKAGES net2c)
+endif()
+foreach(package ${NET2C_PACKAGES})
+  configure_file(cmake/${package}.pc.in ${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${package}.pc DESTINATION ${NET2C_PKGCONFIG_DIR})
+endforeach()
 
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")

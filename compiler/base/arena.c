@@ -84,7 +84,7 @@ static Chunk *add_chunk(Arena *a, size_t bytes)
     c->used = 0;
     c->size = size;
     a->newest = c;
-    if (a->next_size < LARGEST_CHUNK)
+    if (a->next_size != LARGEST_CHUNK)
         a->next_size *= 2;
     return c;
 }
@@ -102,6 +102,15 @@ void *arena_alloc(Arena *a, size_t bytes)
     c->used += rounded;
     memset(piece, 0, rounded);
     return piece;
+}
+
+void *arena_alloc_64(Arena *a, size_t bytes)
+{
+    size_t room;
+    if (!checked_size_add(bytes, 64 - ALIGNMENT, &room))
+        out_of_memory(a);
+    char *piece = arena_alloc(a, room);
+    return piece + (64 - (uintptr_t)piece % 64) % 64;
 }
 
 char *arena_strndup(Arena *a, const char *s, size_t n)

@@ -22,6 +22,7 @@ Arena *arena_new(jmp_buf *on_out_of_memory);   /* NULL when malloc fails */
 void arena_reset(Arena *a);                    /* forget everything, keep the first chunk */
 void arena_delete(Arena *a);
 void *arena_alloc(Arena *a, size_t bytes);     /* zeroed, 16-byte aligned, never NULL */
+void *arena_alloc_64(Arena *a, size_t bytes);  /* the same for vectors: 64-byte aligned */
 char *arena_strdup(Arena *a, const char *s);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -77,7 +78,9 @@ typedef struct Cx {
     jmp_buf out_of_memory;
     struct OutFile *open_files;   /* not yet committed: cx_delete discards them */
     struct TempFolder *folders;   /* cx_delete removes them */
+    struct AtEnd *at_end;
     volatile sig_atomic_t child;  /* the process group that works for us; 0: none */
+    void (*on_phase)(const char *text);       /* NULL: nobody wants to know what is being done */
 } Cx;
 
 /* if (cx_guard(cx)) { out of memory: report it, cx_delete, leave } */
@@ -85,6 +88,11 @@ typedef struct Cx {
 
 Cx *cx_new(void);          /* NULL when out of memory */
 void cx_delete(Cx *cx);
+/* For what no arena holds: cx_delete calls end(object), also after out of memory; what is added
+ * last comes first. Ask for it before there is something to end. */
+void cx_at_end(Cx *cx, void (*end)(void *object), void *object);
+/* What begins now, for those who wait. */
+void cx_phase(Cx *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For the handler of a signal that ends the program: no child and no temporary file stays. */
 void cx_interrupt(const Cx *cx);
 
@@ -153,6 +161,10 @@ bool out_write_at(OutFile *f, uint64_t offset, const void *data, size_t n);   /*
 const char *out_written(OutFile *f);
 bool out_commit(OutFile *f);      /* false: reported, target untouched, temp removed */
 void out_discard(OutFile *f);
+/* A file of at most `size` bytes that is only memory: to be written to, neither committed nor
+ * discarded. out_bytes: what it holds, for as long as the context lives, 64-byte aligned. */
+OutFile *out_memory(Cx *cx, size_t size);
+Bytes out_bytes(OutFile *f);
 bool file_write(Cx *cx, const char *path, const void *data, size_t n);   /* all of the above */
 
 void out_unlink_all(const Cx *cx);   /* the temporary files, for cx_interrupt */

@@ -7,7 +7,7 @@
  */
 #include "base/base.h"
 
-#include <locale.h>
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +128,7 @@ bool parse_double(const char *text, double *out)
         snprintf(copy, sizeof copy, "%s", text);
     else
         snprintf(copy, sizeof copy, "%.*s%s%s", (int)(point - text), text,
-                 localeconv()->decimal_point, point + 1);
+                 nl_langinfo(RADIXCHAR), point + 1);
     double v = strtod(copy, NULL);
     if (isinf(v))
         return false;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct OutFile {
     const char *temp;              /* NULL: straight to a device, or renamed already */
     int fd;                        /* -1: closed already */
     bool failed;
+    uint8_t *memory;               /* instead of fd: of `room` bytes, `size` are written */
+    size_t room, size;
     size_t filled;                 /* bytes in buffer */
     uint8_t buffer[BUFFER_SIZE];
 };
@@ -45,10 +48,8 @@ static bool fail(OutFile *f, const char *verb)
 /* Replacing a symbolic link by a file would surprise: write to what it points at. */
 static const char *resolve(Arena *a, const char *path)
 {
-    char *real = realpath(path, NULL);
-    const char *copy = arena_strdup(a, real == NULL ? path : real);
-    free(real);
-    return copy;
+    char real[PATH_MAX];
+    return arena_strdup(a, realpath(path, real) == NULL ? path : real);
 }
 
 /* Creates path.N.tmp with the usual permissions; NULL with errno when that fails. */
@@ -86,10 +87,25 @@ OutFile *out_open(Cx *cx, const char *path)
     return f;
 }
 
+static bool write_memory(OutFile *f, size_t at, const void *data, size_t n)
+{
+    if (at > f->room || n > f->room - at) {
+        errno = ENOSPC;
+        return fail(f, "write");
+    }
+    if (n > 0)
+        memcpy(f->memory + at, data, n);
+    if (at + n > f->size)
+        f->size = at + n;
+    return true;
+}
+
 /* At `offset` of the file, or behind what was written last if that is negative. */
 static bool write_fully(OutFile *f, off_t offset, const void *data, size_t n)
 {
     const char *p = data;
+    if (f->memory != NULL)
+        return write_memory(f, offset < 0 ? f->size : (size_t)offset, data, n);
     while (n > 0) {
         ssize_t w = offset < 0 ? write(f->fd, p, n) : pwrite(f->fd, p, n, offset);
         if (w < 0 && errno == EINTR)
@@ -185,6 +201,23 @@ void out_unlink_all(const Cx *cx)
     for (const OutFile *f = cx->open_files; f != NULL; f = f->next)
         if (f->temp != NULL)
             unlink(f->temp);
+}
+
+OutFile *out_memory(Cx *cx, size_t size)
+{
+    OutFile *f = NEW(cx->perm, OutFile);
+    f->cx = cx;
+    f->path = "memory";
+    f->fd = -1;
+    f->memory = arena_alloc_64(cx->perm, size);
+    f->room = size;
+    return f;
+}
+
+Bytes out_bytes(OutFile *f)
+{
+    flush(f);
+    return (Bytes){f->memory, f->size};
 }
 
 bool file_write(Cx *cx, const char *path, const void *data, size_t n)

@@ -103,7 +103,7 @@ static bool measure(Ablation *x)
             Variant *v = &x->variant[i];
             if (!v->session)
                 continue;
-            progress("round %d, without %s", r + 1, v->without ? v->without : "nothing");
+            cx_phase(x->cx, "round %d, without %s", r + 1, v->without ? v->without : "nothing");
             if (!session_run(v->session, x->io, (size_t)x->batch, NULL))
                 return false;
             double began = clock_ms();

@@ -53,7 +53,7 @@ bool batches_run(Session *s, const Pipeline *p, float *const *io, int64_t given,
         for (int64_t k = 0; k < out->n_items && i < g->n_inputs; k++)
             memcpy(all[i] + k * count, io[i] + k % given * count, (size_t)count * sizeof **all);
     }
-    progress("running %lld items", (long long)out->n_items);
+    cx_phase(s->cx, "running %lld items", (long long)out->n_items);
     bool ok = session_run(s, (void *const *)all, (size_t)out->n_items, NULL);
     for (int64_t item = 0; ok && item < out->n_items; item++)
         ok = run_alone(s, g, all, item, out);

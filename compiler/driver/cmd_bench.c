@@ -58,7 +58,7 @@ static int time_step(void *user, unsigned step, int phase, const void *data, siz
 static bool measure_whole(Bench *b)
 {
     b->whole = NEW_ARRAY(b->cx->perm, double, b->runs);
-    progress("measuring");
+    cx_phase(b->cx, "measuring");
     for (int i = -1; i < b->runs; i++) {
         double began = clock_ms();
         if (!session_run(b->session, b->io, (size_t)b->batch, NULL))
@@ -76,7 +76,7 @@ static bool measure_steps(Bench *b)
     b->step = NEW_ARRAY(b->cx->perm, double *, b->module->n_steps);
     for (int i = 0; i < b->module->n_steps; i++)
         b->step[i] = NEW_ARRAY(b->cx->perm, double, b->runs);
-    progress("measuring kernels");
+    cx_phase(b->cx, "measuring kernels");
     for (b->run = -1; b->run < b->runs; b->run++)
         if (!session_run(b->session, b->io, (size_t)b->batch, &exec))
             return false;
@@ -182,7 +182,7 @@ static const char *read_scalar(Json *j)
 }
 
 /* The settings and the minimum; what stands behind it is not wanted. */
-static bool read_minimum(Bench *b, Json *j)
+static bool read_minimum(Json *j, const char *setting[N_SETTINGS], double *minimum)
 {
     bool first = true;
     json_take(j, '{');
@@ -193,11 +193,45 @@ static bool read_minimum(Bench *b, Json *j)
             return false;
         for (int i = 0; i < N_SETTINGS; i++)
             if (str_eq(key, settings[i]))
-                b->there[i] = scalar;
+                setting[i] = scalar;
         if (str_eq(key, "min_ms"))
-            return parse_double(scalar, &b->baseline) && b->baseline > 0;
+            return parse_double(scalar, minimum) && *minimum > 0;
     }
     return false;
+}
+
+static const char *read_result(Cx *cx, const char *path, const char *network,
+                               const char *setting[N_SETTINGS], double *minimum)
+{
+    Bytes file;
+    if (!file_read(cx, path, 1 << 20, &file))
+        return NULL;
+    const char *text = arena_strndup(cx->perm, (const char *)file.data, file.size);
+    Json j = json_start(cx->perm, text, file.size);
+    if (read_minimum(&j, setting, minimum) && str_eq(setting[0], network))
+        return text;
+    diag_error(cx->diags, NO_PLACE, "E0127", "'%s' is no result of bench for '%s'", path, network);
+    diag_help(cx->diags, "net2c bench --json prints one");
+    return NULL;
+}
+
+const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum)
+{
+    const char *setting[N_SETTINGS] = {NULL};
+    return read_result(cx, path, network, setting, minimum);
+}
+
+static bool read_baseline(Bench *b, const Options *o, const char *network)
+{
+    const char *path = option_text(o, OPT_BASELINE, NULL);
+    const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
+    size_t digits = strcspn(most, "%");
+    if (!parse_double(arena_strndup(b->cx->perm, most, digits), &b->max_regress) ||
+        !(b->max_regress >= 0) || (most[digits] && most[digits + 1]))
+        return diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not "
+                          "'%s'", most);
+    b->max_regress /= 100;
+    return !path || read_result(b->cx, path, network, b->there, &b->baseline);
 }
 
 static bool check_settings(const Bench *b, const Options *o)
@@ -211,34 +245,6 @@ static bool check_settings(const Bench *b, const Options *o)
         return diag_help(b->cx->diags, "compare with what bench --json prints with these options");
     }
     return true;
-}
-
-static bool read_regress(Bench *b, const Options *o)
-{
-    const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
-    size_t digits = strcspn(most, "%");
-    if (!parse_double(arena_strndup(b->cx->perm, most, digits), &b->max_regress) ||
-        !(b->max_regress >= 0) || (most[digits] && most[digits + 1]))
-        return diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not "
-                          "'%s'", most);
-    b->max_regress /= 100;
-    return true;
-}
-
-static bool read_baseline(Bench *b, const Options *o)
-{
-    const char *path = option_text(o, OPT_BASELINE, NULL);
-    Bytes file;
-    if (!path)
-        return true;
-    if (!file_read(b->cx, path, 1 << 20, &file))
-        return false;
-    const char *text = arena_strndup(b->cx->perm, (const char *)file.data, file.size);
-    Json j = json_start(b->cx->perm, text, file.size);
-    if (read_minimum(b, &j))
-        return true;
-    diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of a network", path);
-    return diag_help(b->cx->diags, "net2c bench --json prints one");
 }
 
 static int compare_baseline(const Bench *b)
@@ -259,7 +265,7 @@ static bool open_bench(Bench *b, Pipeline *p, const Weights *w, const Options *o
 {
     Arena *a = b->cx->perm;
     b->batch = p->sized[0]->batch;
-    if (!read_regress(b, o) || !read_baseline(b, o) ||
+    if (!read_baseline(b, o, p->graph->name) ||
         !(b->io = tensors_make(b->cx, o, p->graph, &b->batch)) ||
         !(b->session = session_open(p, w, o)))
         return false;

@@ -65,16 +65,7 @@ static void print_json(Cx *cx)
 static bool check(Cx *cx, const Options *o)
 {
     Pipeline p;
-    const char *path = option_text(o, OPT_WEIGHTS, NULL);
-    if (!pipeline_start(&p, cx, o))
-        return false;
-    p.graph = model_of_options(cx, o);
-    Weights *w = path ? weights_open(cx, path) : NULL;
-    if (w && p.graph)
-        weights_check(cx, w, p.graph);
-    if (w)
-        weights_close(w);
-    if (!p.graph || diags_error_count(cx->diags) > 0)
+    if (!pipeline_look(&p, cx, o))
         return false;
     const char *what = arena_printf(cx->perm, "%d layers, %lld parameters", p.graph->n_nodes,
                                     (long long)graph_parameters(cx->temp, p.graph));

@@ -51,7 +51,7 @@ static const EmitTest *make_test(Pipeline *p, const Weights *w, const Options *o
                      ? session_open(&reference, w, o) : NULL;
     if (!s)
         return NULL;
-    progress("running the reference");
+    cx_phase(cx, "running the reference");
     bool ok = session_run(s, (void *const *)wide, 1, NULL);
     session_close(s);
     EmitTest *test = NEW(cx->perm, EmitTest);

@@ -1,12 +1,13 @@
-/* net2c opt: run passes, print what they leave, check that they keep text and results.
+/* net2c opt: run passes, show what they do, check that they keep text and results.
  *
  *     net2c opt --print-pipeline
  *     net2c opt net.yaml --stop-after=fuse-layers
  *     net2c opt net.yaml --emit=loop --print-after=tile --verify-text --verify-exec
+ *     net2c opt net.yaml --print-changed
  *
- * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless
- * --print-after asks for others, each behind a comment that names the pass. Without --emit it is
- * the one that the last pass works on.
+ * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
+ * asks for something else: what passes get or leave, each behind a comment that names the pass;
+ * what they change; a table. Without --emit it is the one that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -18,6 +19,11 @@ typedef struct Opt {
     Pipeline pipeline;
     ExecCheck *exec;               /* NULL: not asked for */
     bool text;                     /* --verify-text */
+    bool color;
+    const char *before;            /* --print-changed: what the pass that runs has got */
+    Stage *stage;                  /* what has run; of the last one stat is not known yet */
+    int n_stages;
+    Report *report;                /* NULL: not asked for */
 } Opt;
 
 static void print_pipeline(const Pipeline *pipeline)
@@ -31,14 +37,61 @@ static void print_pipeline(const Pipeline *pipeline)
     }
 }
 
-static bool is_printed(const Options *o, const char *pass)
+static void print_time(Cx *cx, const char *phase, double ms)
 {
-    for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++) {
-        const char *name = o->value[OPT_PRINT_AFTER][i];
-        if (str_eq(name, pass) || str_eq(name, "all"))
-            return true;
+    fprintf(stderr, "%10s ms  %s\n", figure_fixed(cx->temp, ms, 3), phase);
+}
+
+static void print_ir(const Opt *x, OptId option, const char *when, const char *pass, Ir ir)
+{
+    for (int i = 0; i < x->options->n[option]; i++) {
+        const char *name = x->options->value[option][i];
+        if (!str_eq(name, pass) && !str_eq(name, "all"))
+            continue;
+        printf("# %s %s\n%s", when, pass, ir_text(x->cx->temp, ir));
+        return;
     }
-    return false;
+}
+
+static void print_changes(const Opt *x, const char *pass, Ir ir)
+{
+    const char *diff = text_diff(x->cx->temp, x->before, ir_text(x->cx->temp, ir), x->color);
+    const char *what = ir.kernel ? ir.kernel->name : ir.graph ? "graph" : "module";
+    const char *on = x->color ? "\033[1m" : "", *off = x->color ? "\033[0m" : "";
+    if (*diff)
+        printf("%s--- %s before %s%s\n%s+++ %s after %s%s\n%s", on, what, pass, off, on, what,
+               pass, off, diff);
+}
+
+/* A pass runs on one kernel after the other: it is a stage once all are done. */
+static void end_stage(Opt *x)
+{
+    const Pipeline *p = &x->pipeline;
+    const Ir all = {p->module ? NULL : p->graph, NULL, p->module};
+    ir_stats(x->cx->temp, all, x->stage[x->n_stages - 1].stat);
+}
+
+static void start_stage(Opt *x, const char *name, const PassDef *pass)
+{
+    Arena *a = x->cx->perm;
+    if (x->n_stages > 0)
+        end_stage(x);
+    x->stage[x->n_stages++] = (Stage){.name = name, .pass = pass,
+                                      .first_message = diags_count(x->cx->diags),
+                                      .changes = str_new(a), .graph = str_new(a),
+                                      .values = str_new(a)};
+}
+
+static void before_pass(void *user, const PassDef *p, const Graph *g, const Kernel *k,
+                        const Module *m)
+{
+    Opt *x = user;
+    const Ir ir = {g, k, m};
+    if (x->stage[x->n_stages - 1].pass != p)
+        start_stage(x, p->name, p);
+    print_ir(x, OPT_PRINT_BEFORE, "before", p->name, ir);
+    if (x->options->n[OPT_PRINT_CHANGED])
+        x->before = ir_text(x->cx->temp, ir);
 }
 
 static void check(Opt *x, const char *after, Ir ir)
@@ -54,18 +107,21 @@ static void after_pass(void *user, const PassDef *p, const Graph *g, const Kerne
 {
     Opt *x = user;
     const Ir ir = {g, k, m};
-    if (is_printed(x->options, p->name)) {
-        printf("# after %s\n", p->name);
-        fputs(ir_text(x->cx->temp, ir), stdout);
-    }
+    print_ir(x, OPT_PRINT_AFTER, "after", p->name, ir);
+    if (x->options->n[OPT_PRINT_CHANGED])
+        print_changes(x, p->name, ir);
+    if (x->report)
+        report_ir(x->report, &x->stage[x->n_stages - 1], ir);
     if (diags_error_count(x->cx->diags) == 0)
         check(x, p->name, ir);
 }
 
-/* What lies between two levels is checked as well; temp is nobody's there. */
+/* What lies between two levels is seen and checked as well; temp is nobody's there. */
 static bool between(Opt *x, const char *after, Ir ir)
 {
     check(x, after, ir);
+    if (x->report)
+        report_ir(x->report, &x->stage[x->n_stages - 1], ir);
     arena_reset(x->cx->temp);
     return diags_error_count(x->cx->diags) == 0;
 }
@@ -73,6 +129,7 @@ static bool between(Opt *x, const char *after, Ir ir)
 static bool run_on_loops(Opt *x)
 {
     Pipeline *p = &x->pipeline;
+    start_stage(x, "(lowering)", NULL);
     if (!pipeline_lower(p))
         return false;
     for (int i = 0; x->exec && i < p->module->n_steps; i++)
@@ -96,23 +153,46 @@ static bool emits_graph(const Opt *x, int emit)
 
 static bool run(Opt *x, int emit)
 {
+    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
+                                    OPT_HTML};
+    const Options *o = x->options;
+    const char *bench = NULL;
+    double minimum;
     Pipeline *p = &x->pipeline;
-    bool graph = emits_graph(x, emit);
+    bool graph = emits_graph(x, emit), result = true;
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        result = result && !o->n[instead[i]];
     if (graph && p->schedules) {
         diag_error(x->cx->diags, NO_PLACE, "E0009", "--schedule is for loops, not for graphs");
         diag_help(x->cx->diags, "write --emit=loop");
         return false;
     }
-    p->graph = model_of_options(x->cx, x->options);
+    start_stage(x, "(model)", NULL);
+    p->graph = model_of_options(x->cx, o);
+    if (p->graph && o->n[OPT_BENCH] &&
+        !(bench = bench_read(x->cx, option_text(o, OPT_BENCH, NULL), p->graph->name, &minimum)))
+        return false;
     if (!p->graph || !between(x, "loading", (Ir){p->graph, NULL, NULL}) || !pipeline_graph(p))
         return false;
     if (!graph && !run_on_loops(x))
         return false;
-    if (!x->options->n[OPT_PRINT_AFTER]) {
+    end_stage(x);
+    if (o->n[OPT_STATS])
+        stages_print(x->cx->perm, x->stage, x->n_stages);
+    if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
+                                   x->n_stages, bench))
+        return false;
+    if (result) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
     }
     return true;
+}
+
+static void check_names(const Opt *x, OptId option)
+{
+    for (int i = 0; i < x->options->n[option]; i++)
+        pass_wanted(&x->pipeline, x->options->value[option][i], "all");
 }
 
 int cmd_opt(Cx *cx, const Options *o)
@@ -124,17 +204,27 @@ int cmd_opt(Cx *cx, const Options *o)
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
     }
-    if (pipeline_start(&x.pipeline, cx, o))
-        for (int i = 0; i < o->n[OPT_PRINT_AFTER]; i++)
-            pass_wanted(&x.pipeline, o->value[OPT_PRINT_AFTER][i], "all");
+    if (o->n[OPT_BENCH] && !o->n[OPT_HTML])
+        diag_error(cx->diags, NO_PLACE, "E0004", "--bench needs --html");
+    if (pipeline_start(&x.pipeline, cx, o)) {
+        check_names(&x, OPT_PRINT_BEFORE);
+        check_names(&x, OPT_PRINT_AFTER);
+    }
     if (diags_error_count(cx->diags) > 0)
         return status_of_errors(cx->diags);
     if (o->n[OPT_PRINT_PIPELINE]) {
         print_pipeline(&x.pipeline);
         return STATUS_OK;
     }
+    if (o->n[OPT_HTML])
+        x.report = report_new(cx);
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
+    x.color = wants_color(stdout);
+    x.stage = NEW_ARRAY(cx->perm, Stage, x.pipeline.n_passes + 2);
+    x.pipeline.run.before = before_pass;
+    if (o->n[OPT_TIME_PASSES])
+        x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
     return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);

@@ -44,10 +44,10 @@ static const void *pack(void *user, const Value *v)
 
 static void tell_step(void *user, int step, void *const *arg)
 {
-    const Module *m = ((const Interpreter *)user)->module;
+    const Interpreter *in = user;
     (void)arg;
-    if (step + 1 < m->n_steps)
-        progress("interpreting %s", m->step[step + 1].kernel->name);
+    if (step + 1 < in->module->n_steps)
+        cx_phase(in->pipeline->cx, "interpreting %s", in->module->step[step + 1].kernel->name);
 }
 
 static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io, int64_t batch)
@@ -63,7 +63,7 @@ static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io
             at[i] = (float *)io[i] + item * shape_count(&t->shape);
         }
         const ModuleRun run = {at, at + g->n_inputs, pack, tell_step, &in};
-        progress("interpreting");
+        cx_phase(p->cx, "interpreting");
         bool ok = module_interpret(p->cx, m, &run);
         arena_reset(p->cx->temp);
         item += m->batch;
@@ -175,7 +175,7 @@ static bool run_code(Pipeline *p, const Weights *w, const Options *o, void *cons
     Session *s = session_open(p, w, o);
     if (!s)
         return false;
-    progress("running");
+    cx_phase(p->cx, "running");
     bool ok = session_run(s, io, (size_t)batch, NULL);
     session_close(s);
     return ok;

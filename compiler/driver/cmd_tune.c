@@ -227,7 +227,7 @@ static bool tune_all(Tune *x)
         Found f;
         double share = (x->end - clock_ms()) * weight_of(x, list[i]) / rest;
         rest -= weight_of(x, list[i]);
-        progress("kernel %s", x->pipeline.module->step[list[i]].kernel->name);
+        cx_phase(x->cx, "kernel %s", x->pipeline.module->step[list[i]].kernel->name);
         bool any = search(x, list[i], share, &f);
         if (diags_error_count(x->cx->diags) > 0 || (any && !write_entry(x, list[i], &f)))
             return false;

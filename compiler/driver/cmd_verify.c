@@ -92,7 +92,7 @@ static bool run_code(Verify *v)
     Session *s = session_open(&v->code, v->weights, v->options);
     if (!s)
         return false;
-    progress("running");
+    cx_phase(v->cx, "running");
     bool ok = session_run(s, (void *const *)v->io, 1, &exec);
     if (ok && !v->options->n[OPT_NO_SAMPLES])
         ok = samples_run(s, v->code.graph, &v->sample, &v->n_samples);
@@ -132,14 +132,14 @@ static bool run_reference(Verify *v)
 {
     const n2c_exec exec = {.on_step = exchange, .user = v};
     void *const *io = (void *const *)v->wide;
-    progress("making the reference");
+    cx_phase(v->cx, "making the reference");
     Session *s = session_open(&v->reference, v->weights, v->options);
     if (!s)
         return false;
     fill_inputs(v);
-    progress("running the reference layer by layer");
+    cx_phase(v->cx, "running the reference layer by layer");
     bool ok = session_run(s, io, 1, &exec);
-    progress("running the reference end to end");
+    cx_phase(v->cx, "running the reference end to end");
     ok = ok && session_run(s, io, 1, NULL);
     keep_outputs(v);
     session_close(s);
@@ -153,7 +153,7 @@ static bool run_sizes(Verify *v)
     if (!s)
         return false;
     make_positive(v, s);
-    progress("running the reference on absolute values");
+    cx_phase(v->cx, "running the reference on absolute values");
     bool ok = session_run(s, (void *const *)v->wide, 1, &exec);
     session_close(s);
     return ok;

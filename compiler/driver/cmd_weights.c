@@ -11,7 +11,7 @@ int cmd_weights_init(Cx *cx, const Options *o)
 {
     const char *path = option_text(o, OPT_OUTPUT, "");
     Graph *g = model_of_options(cx, o);
-    progress("writing %s", path);
+    cx_phase(cx, "writing %s", path);
     if (!g || !weights_init(cx, g, (uint64_t)option_count(o, OPT_SEED, 1), path))
         return status_of_errors(cx->diags);
     return STATUS_OK;

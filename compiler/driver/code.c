@@ -1,4 +1,4 @@
-/* code: the generated files of a module, all of them or none.
+/* code: the generated files of a module, in memory, or on disk: then all of them or none.
  *
  *     out/net -> out/net.c out/net.h out/net.n2w out/net.json out/net_weights.S out/net_test.c
  *
@@ -40,8 +40,7 @@ static bool source_tensor(void *user, const char *key, Bytes *out)
 
 static void source_done(void *user, Bytes consumed)
 {
-    (void)user;
-    file_forget(consumed, 0, consumed.size);
+    weights_forget(((const Source *)user)->weights, consumed);
 }
 
 static const char *base_name(const char *path)
@@ -82,7 +81,7 @@ static bool emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wi
                            .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows,
                            .weights_as = wish->weights_as, .test = wish->test,
                            .sized = p->sized, .n_sized = p->n_batches};
-    progress("printing C");
+    cx_phase(cx, "printing C");
     bool ok = emit_c_files(cx, p->module, &o, files);
     arena_reset(cx->temp);
     return ok;
@@ -92,7 +91,7 @@ static bool write_blob(Cx *cx, const Pipeline *p, const Weights *w, OutFile *f, 
 {
     Source s = {cx, w};
     const BlobSource source = {source_tensor, source_done, &s};
-    progress("packing weights");
+    cx_phase(cx, "packing weights");
     bool ok = blob_write_to(cx, f, p->module, hash, &source);
     arena_reset(cx->temp);
     return ok;
@@ -242,6 +241,27 @@ static void list_files(Cx *cx, const char *base, const CodeWish *wish, const Emi
         add_file(out, wish->depfile, make_rule(cx, out->path[0], wish));
 }
 
+static uint64_t file_bytes(const Pipeline *p, const Str *text)
+{
+    return text ? text->len : (uint64_t)(blob_body_offset(p->module) + blob_body_bytes(p->module));
+}
+
+bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
+               Bytes *blob)
+{
+    EmitFiles *files = NEW(cx->perm, EmitFiles);
+    const CodeWish wish = {.manifest = true};
+    if (!emit(cx, p, base, &wish, files))
+        return false;
+    list_files(cx, base, &wish, files, out);
+    for (int i = 0; i < out->n; i++)
+        out->bytes[i] = file_bytes(p, out->text[i]);
+    OutFile *f = out_memory(cx, out->bytes[BLOB]);
+    bool ok = write_blob(cx, p, w, f, files->model_hash);
+    *blob = out_bytes(f);
+    return ok;
+}
+
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out)
 {
@@ -258,12 +278,11 @@ bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
               (!array || add_array(cx, file[BLOB], &files->weights));
     for (int i = 0; i < out->n; i++) {
         const Str *text = out->text[i];
-        out->bytes[i] = text ? text->len : (uint64_t)(blob_body_offset(p->module) +
-                                                      blob_body_bytes(p->module));
+        out->bytes[i] = file_bytes(p, text);
         ok = ok && (!text || out_write(file[i], text->data, text->len));
     }
     if (ok) {
-        progress("writing %s", out->path[BLOB]);
+        cx_phase(cx, "writing %s", out->path[BLOB]);
         return commit_all(file, out);
     }
     for (int i = 0; i < out->n; i++)

@@ -1,4 +1,4 @@
-/* driver: the command line. One file a verb, one table of options, one pipeline.
+/* driver: the command line and the library. One file a verb, one table of options, one pipeline.
  *
  * stdout carries results only; talk and messages go to stderr. Verbs report through Cx.diags and
  * return an exit status; main prints the messages. The codes of the messages decide the status of
@@ -13,6 +13,8 @@
 #include "net2c_rt.h"
 #include "passes/passes.h"
 #include "sched/sched.h"
+
+#include <stdio.h>
 
 typedef enum {
 #define STATUS(id, number, meaning) STATUS_##id = number,
@@ -49,6 +51,7 @@ typedef struct Options {
     int n_arguments;
     int n[OPT_COUNT];              /* values given; of a flag: how often */
     const char **value[OPT_COUNT];
+    Bytes model, weights;          /* in memory, under these names; data NULL: in files */
 } Options;
 
 #define VERB(id, name, function, arguments, minimum, maximum, summary) \
@@ -57,7 +60,11 @@ typedef struct Options {
 
 /* false: reported. */
 bool options_parse(Cx *cx, int argc, char **argv, Options *out);
-int options_run(Cx *cx, const Options *o);                   /* the verb's function */
+/* As by --name=value; a flag's value is NULL. Only options of the n allowed ones. */
+void option_set(Cx *cx, Options *o, const OptId *allowed, int n, const char *name,
+                const char *value);
+/* The verb is one word or two: "weights init". VERB_COUNT: none of that name. */
+VerbId verb_find(const char *first, const char *second, int *words);
 const char *option_text(const Options *o, OptId id, const char *fallback);
 int64_t option_count(const Options *o, OptId id, int64_t fallback);
 double option_number(const Options *o, OptId id, double fallback);
@@ -67,9 +74,9 @@ void usage_unknown(Cx *cx, const char *what, const char *word, const char *const
 int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, int n);
 
 /* ---- progress: what takes over a second says so on stderr ----------------------------------- */
-void progress_start(const Options *o);
-void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* a new phase */
+void progress_start(Cx *cx, const Options *o);      /* of each cx_phase */
 void progress_end(void);
+bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
 const char *figure_fixed(Arena *a, double v, int decimals);
@@ -79,6 +86,8 @@ void figures_sort(double *v, int n);
 double figures_median(const double *sorted, int n);
 void figures_interval(const double *sorted, int n, double *low, double *high); /* of it, 95 % */
 int bench_ablate(Cx *cx, const Options *o);          /* bench --ablate; an exit status */
+/* What bench --json printed for the network, and "min_ms" in it. NULL: reported. */
+const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum);
 
 /* ---- pipeline ------------------------------------------------------------------------------- */
 #define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
@@ -93,7 +102,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     int n_passes;
     PassDef *outside;              /* those of them that come from outside */
     int n_outside;
-    bool times;                    /* say how long each phase takes */
+    void (*on_time)(Cx *cx, const char *phase, double ms);   /* each phase took; or NULL */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
     ScalarType type;
@@ -108,6 +117,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
+Weights *weights_of_options(Cx *cx, const Options *o);             /* NULL: reported */
 int64_t graph_parameters(Arena *a, const Graph *g);  /* elements of all weights, shared ones once */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
@@ -120,6 +130,9 @@ const Module *pipeline_sized(const Pipeline *p, int64_t items);
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The whole way for one with weights: that, and pipeline_module. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
+/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong with
+ * them and the model is reported. */
+bool pipeline_look(Pipeline *p, Cx *cx, const Options *o);
 typedef enum {
     REFERENCE_EXACT,               /* weights as they are in the file */
     REFERENCE_STORED,              /* rounded, where the labels `store` say so */
@@ -173,6 +186,9 @@ typedef struct CodeFiles {
     uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
+/* .c, .h, .n2w and .json of BASE, a name without a folder, in memory; *blob is the third. */
+bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
+               Bytes *blob);
 /* All files appear or none. */
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
@@ -197,7 +213,7 @@ typedef struct Session {           /* generated code, compiled and loaded */
 Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 /* io: inputs, then outputs, as in the generated struct. exec: hooks, or NULL. */
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
-void session_close(Session *s);
+void session_close(Session *s);                      /* cx_delete does it too */
 
 /* Kernels for the same step of a pipeline's module, in one module, by schedule, timed in turn. */
 enum { MAX_TRIALS = 16 };
@@ -263,7 +279,7 @@ bool batches_run(Session *s, const Pipeline *p, float *const *io, int64_t given,
 int64_t buffer_logical_elements(const Buffer *b);
 void buffer_unpack(const Buffer *b, const void *data, void *out);
 
-/* ---- checks of opt --------------------------------------------------------------------------- */
+/* ---- what opt shows, and its checks ---------------------------------------------------------- */
 /* What a pass left, or lowering: one of the three is set. */
 typedef struct Ir {
     const Graph *graph;
@@ -272,6 +288,35 @@ typedef struct Ir {
 } Ir;
 
 char *ir_text(Arena *a, Ir ir);
+
+typedef struct Change {            /* lines from..to - 1, from 0, of the old and the new text */
+    int from[2], to[2];
+} Change;
+int text_changes(Arena *a, const char *old, const char *new, Change **out);    /* how many */
+char *text_diff(Arena *a, const char *old, const char *new, bool color);       /* unified hunks */
+
+typedef enum { STAT_NODES, STAT_KERNELS, STAT_LOOPS, STAT_STATEMENTS, STAT_MACS, STAT_ACTIVATIONS,
+               STAT_WEIGHTS, IR_STATS } IrStat;
+extern const char *const ir_stat_name[IR_STATS];
+
+typedef struct Stage {             /* of a compilation: a pass, or what stands in for one */
+    const char *name;
+    const PassDef *pass;           /* or NULL */
+    int64_t stat[IR_STATS];        /* of what it leaves; -1: there is none */
+    int first_message;             /* of those that it has given */
+    Str changes, graph, values;    /* report.c's, as JSON */
+} Stage;
+void ir_stats(Arena *a, Ir ir, int64_t stat[IR_STATS]);        /* of a graph or module */
+void stages_print(Arena *a, const Stage *stage, int n);
+
+/* A page that shows what each stage left. */
+typedef struct Report Report;
+Report *report_new(Cx *cx);
+void report_ir(Report *r, Stage *stage, Ir ir);      /* of a kernel pass: each kernel */
+/* bench: what bench --json printed, or NULL. false: reported. */
+bool report_write(Report *r, const char *path, const Pipeline *p, const Stage *stage, int n,
+                  const char *bench);
+
 /* Print, read back, print again: false and E0971 if the texts differ. `after` names the pass. */
 bool text_check(Cx *cx, const char *after, Ir ir);
 

@@ -171,7 +171,7 @@ static bool run_step(Cx *cx, const Step *s, Map *tensors)
         if (!logical[i])
             logical[i] = integers(cx->temp, s->arg[i]->name, b);
     }
-    progress("interpreting %s", k->name);
+    cx_phase(cx, "interpreting %s", k->name);
     if (!run_kernel(cx, k, logical))
         return false;
     for (int i = 0; i < k->n_buffers; i++)
@@ -229,7 +229,7 @@ static bool planned_result(Cx *cx, const Module *m, Result *out)
         at += buffer_logical_elements(&v->shape);
     }
     const ModuleRun run = {io, io + inputs, packed_integers, NULL, cx};
-    progress("interpreting the planned network");
+    cx_phase(cx, "interpreting the planned network");
     return module_interpret(cx, m, &run);
 }
 
@@ -297,7 +297,7 @@ bool exec_check(ExecCheck *x, const char *after, Ir ir)
         return check_graph(x, after, ir.graph);
     if (ir.module)
         return check_module(x, after, ir.module);
-    progress("interpreting %s", ir.kernel->name);
+    cx_phase(x->cx, "interpreting %s", ir.kernel->name);
     return kernel_result(x->cx, ir.kernel, &r) &&
            compare(x, after, arena_printf(x->cx->perm, "kernel %s", ir.kernel->name), &r);
 }

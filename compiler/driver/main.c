@@ -8,15 +8,11 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static void print_messages(Cx *cx, const Options *o)
 {
-    const char *no_color = getenv("NO_COLOR");
-    bool color = isatty(STDERR_FILENO) && !(no_color && *no_color);
     if (diags_error_count(cx->diags) > 0 || !o->n[OPT_QUIET])
-        fputs(diags_render(cx->diags, cx->perm, 0, color), stderr);
+        fputs(diags_render(cx->diags, cx->perm, 0, wants_color(stderr)), stderr);
 }
 
 /* Results that do not arrive are an error: a full disk, a closed pipe. */
@@ -30,13 +26,22 @@ static int finish_stdout(int status)
     return status;
 }
 
+static int run_verb(Cx *cx, const Options *o)
+{
+    static int (*const run[])(Cx *cx, const Options *o) = {
+#define VERB(id, name, function, arguments, minimum, maximum, summary) function,
+#include "driver/options.def"
+    };
+    return o->n[OPT_HELP] ? cmd_help(cx, o) : run[o->verb](cx, o);
+}
+
 static int run(Cx *cx, int argc, char **argv)
 {
     Options *o = NEW(cx->perm, Options);
     int status = STATUS_USAGE;
     if (options_parse(cx, argc, argv, o)) {
-        progress_start(o);
-        status = options_run(cx, o);
+        progress_start(cx, o);
+        status = run_verb(cx, o);
         progress_end();
     }
     print_messages(cx, o);

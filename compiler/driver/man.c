@@ -1,6 +1,7 @@
-/* man: the manual page net2c(1) and completion of command lines, made of options.def.
+/* man: what explains the command line, made of options.def: help, the manual page net2c(1) and
+ * completion.
  *
- *     net2c man | man -l -             source <(net2c completion bash)
+ *     net2c help run          net2c man | man -l -          source <(net2c completion bash)
  *
  * contract: whatever can be typed comes from the table; only what a page says about models, files
  * and examples is text of its own.
@@ -42,6 +43,72 @@ static const struct {
 #include "driver/options.def"
 };
 
+/* ---- help ----------------------------------------------------------------------------------- */
+
+static void print_option(const OptionLine *o)
+{
+    char left[64], letter[] = "    ";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, *o->value ? "=" : "", o->value);
+    printf("  %-28s %s\n", left, o->help);
+}
+
+static void print_verb(VerbId verb)
+{
+    const VerbLine *v = &verbs[verb];
+    printf("usage: net2c %s", v->name);
+    if (*v->arguments)
+        printf(" %s", v->arguments);
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (options[i].needed >> verb & 1)
+            printf(" -%c %s", options[i].letter, options[i].value);
+    printf(" [options]\n\n%s\n\noptions:\n", v->summary);
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (options[i].verbs >> verb & 1)
+            print_option(&options[i]);
+}
+
+static void print_verbs(void)
+{
+    printf("usage: net2c VERB [options] FILE\n\nverbs:\n");
+    for (int i = 0; i < VERB_COUNT; i++)
+        printf("  %-14s %s\n", verbs[i].name, verbs[i].summary);
+    printf("\nnet2c help VERB shows the options of a verb; a MODEL of - is standard input.\n"
+           "exit status:\n");
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        printf("  %-14d %s\n", statuses[i].number, statuses[i].meaning);
+}
+
+int cmd_help(Cx *cx, const Options *o)
+{
+    VerbId verb = o->verb;
+    int words;
+    if (verb == VERB_HELP && o->n_arguments == 0) {
+        print_verbs();
+        return STATUS_OK;
+    }
+    if (verb == VERB_HELP)
+        verb = verb_find(o->argument[0], o->n_arguments > 1 ? o->argument[1] : NULL, &words);
+    if (verb == VERB_COUNT) {
+        diag_error(cx->diags, NO_PLACE, "E0001", "there is no verb '%s'", o->argument[0]);
+        diag_help(cx->diags, "net2c help lists the verbs");
+        return STATUS_USAGE;
+    }
+    print_verb(verb);
+    return STATUS_OK;
+}
+
+int cmd_version(Cx *cx, const Options *o)
+{
+    (void)cx;
+    (void)o;
+    printf("net2c %s\n", NET2C_VERSION);
+    return STATUS_OK;
+}
+
+/* ---- the manual page ------------------------------------------------------------------------ */
+
 /* Text of one roff line: hyphens that can be copied, no accidental request. */
 static void print_roff(const char *text)
 {
@@ -54,7 +121,7 @@ static void print_roff(const char *text)
     }
 }
 
-static void print_option(const OptionLine *o)
+static void roff_option(const OptionLine *o)
 {
     printf(".TP\n");
     if (o->letter)
@@ -77,7 +144,7 @@ static void print_option(const OptionLine *o)
     printf(".\n");
 }
 
-static void print_verb(int v)
+static void roff_verb(int v)
 {
     printf(".TP\n\\fB%s\\fP \\fI%s\\fP", verbs[v].name, verbs[v].arguments);
     for (int i = 0; i < OPT_COUNT; i++)
@@ -99,11 +166,11 @@ int cmd_man(Cx *cx, const Options *o)
            "standard input.\nResults go to standard output, messages to standard error.\n"
            ".SH VERBS\n");
     for (int v = 0; v < VERB_COUNT; v++)
-        print_verb(v);
+        roff_verb(v);
     printf(".SH OPTIONS\nAn option's value follows \\(oq=\\(cq or is the next word; "
            "\\fB\\-\\-\\fP ends the options.\nDefaults stand in parentheses.\n");
     for (int i = 0; i < OPT_COUNT; i++)
-        print_option(&options[i]);
+        roff_option(&options[i]);
     printf(".SH FILES\n\\fBcompile \\-o\\fP \\fIDIR/NAME\\fP writes\n"
            ".TP\n\\fINAME\\fP.c, \\fINAME\\fP.h\nthe network; the header is its manual\n"
            ".TP\n\\fINAME\\fP.n2w\nthe weights in the order in which the code reads them\n"
@@ -120,6 +187,8 @@ int cmd_man(Cx *cx, const Options *o)
            "net2c run net.yaml \\-w net.safetensors \\-i photo.jpg \\-\\-top 5\n.EE\n");
     return STATUS_OK;
 }
+
+/* ---- completion ----------------------------------------------------------------------------- */
 
 /* Words after a whole verb are its options; else verbs; what matches neither is a file. */
 int cmd_completion(Cx *cx, const Options *o)

@@ -9,19 +9,11 @@
  */
 #include "driver/driver.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#ifndef NET2C_VERSION
-#define NET2C_VERSION "unknown"
-#endif
-
 typedef struct VerbDef {
-    const char *name;
-    int (*run)(Cx *cx, const Options *o);
-    const char *arguments;
+    const char *name, *arguments;
     int minimum, maximum;
-    const char *summary;
 } VerbDef;
 
 typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } Kind;
@@ -32,19 +24,18 @@ typedef struct OptionDef {
     Kind kind;
     const char *value;
     unsigned verbs, needed;
-    const char *help;
 } OptionDef;
 
 static const VerbDef verb_table[] = {
 #define VERB(id, name, function, arguments, minimum, maximum, summary) \
-    {name, function, arguments, minimum, maximum, summary},
+    {name, arguments, minimum, maximum},
 #include "driver/options.def"
 };
 
 #define IN(id) (1u << VERB_##id)
 static const OptionDef option_table[] = {
 #define OPTION(id, name, letter, kind, value, verbs, needed, help) \
-    {name, letter, kind, value, verbs, needed, help},
+    {name, letter, kind, value, verbs, needed},
 #include "driver/options.def"
 };
 
@@ -63,10 +54,7 @@ static bool option_allowed(int i, VerbId verb)
 static void usage_error(Cx *cx, const char *code, const char *text, VerbId verb)
 {
     diag_error(cx->diags, NO_PLACE, code, "%s", text);
-    if (verb == VERB_COUNT)
-        diag_help(cx->diags, "net2c help lists the verbs");
-    else
-        diag_help(cx->diags, "net2c help %s shows its options", verb_table[verb].name);
+    diag_help(cx->diags, "net2c help %s shows its options", verb_table[verb].name);
 }
 
 void usage_unknown(Cx *cx, const char *what, const char *word, const char *const *names, int n)
@@ -85,8 +73,7 @@ void usage_unknown(Cx *cx, const char *what, const char *word, const char *const
 
 /* ---- parsing -------------------------------------------------------------------------------- */
 
-/* The verb is one word or two: "weights init". VERB_COUNT: none of that name. */
-static VerbId find_verb(const char *first, const char *second, int *words)
+VerbId verb_find(const char *first, const char *second, int *words)
 {
     for (int i = 0; i < VERB_COUNT; i++) {
         const char *name = verb_table[i].name;
@@ -106,7 +93,7 @@ static bool parse_verb(Parse *p)
     int words;
     if (str_eq(first, "--help") || str_eq(first, "-h") || str_eq(first, "--version"))
         first = first[2] == 'v' ? "version" : "help";
-    p->out->verb = find_verb(first, second, &words);
+    p->out->verb = verb_find(first, second, &words);
     p->at = 1 + words;
     if (p->out->verb != VERB_COUNT)
         return true;
@@ -159,6 +146,34 @@ static void store_value(Parse *p, int id, const char *value)
         add_value(p, id, value);
 }
 
+/* value NULL: there is none. */
+static void set_option(Parse *p, int id, const char *value)
+{
+    const OptionDef *d = &option_table[id];
+    if (d->kind == FLAG && value)
+        usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s takes no value", d->name),
+                    p->out->verb);
+    else if (d->kind != FLAG && !value)
+        usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s needs a value: %s", d->name,
+                                                 d->value), p->out->verb);
+    else
+        store_value(p, id, value ? value : "");
+}
+
+void option_set(Cx *cx, Options *o, const OptId *allowed, int n, const char *name,
+                const char *value)
+{
+    const char **names = NEW_ARRAY(cx->perm, const char *, n);
+    for (int i = 0; i < n; i++) {
+        names[i] = option_table[allowed[i]].name;
+        if (str_eq(name, names[i])) {
+            set_option(&(Parse){.cx = cx, .out = o}, (int)allowed[i], value);
+            return;
+        }
+    }
+    usage_unknown(cx, "option", name, names, n);
+}
+
 static void unknown_option(Parse *p, const char *word)
 {
     const char *names[OPT_COUNT], *bare = word + strspn(word, "-");
@@ -198,21 +213,9 @@ static void parse_option(Parse *p, const char *word)
         unknown_option(p, word);
         return;
     }
-    const OptionDef *d = &option_table[id];
-    if (d->kind == FLAG && value) {
-        usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s takes no value", d->name),
-                    p->out->verb);
-        return;
-    }
-    if (d->kind != FLAG && !value) {
-        if (p->at == p->n) {
-            usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s needs a value: %s",
-                                                     d->name, d->value), p->out->verb);
-            return;
-        }
+    if (option_table[id].kind != FLAG && !value && p->at < p->n)
         value = p->word[p->at++];
-    }
-    store_value(p, id, value ? value : "");
+    set_option(p, id, value);
 }
 
 static void check_complete(Parse *p)
@@ -261,11 +264,6 @@ bool options_parse(Cx *cx, int argc, char **argv, Options *out)
     return diags_error_count(cx->diags) == 0;
 }
 
-int options_run(Cx *cx, const Options *o)
-{
-    return o->n[OPT_HELP] ? cmd_help(cx, o) : verb_table[o->verb].run(cx, o);
-}
-
 /* ---- values --------------------------------------------------------------------------------- */
 
 const char *option_text(const Options *o, OptId id, const char *fallback)
@@ -296,68 +294,4 @@ int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, in
     usage_unknown(cx, arena_printf(cx->perm, "value of --%s", option_table[id].name), text, words,
                   n);
     return -1;
-}
-
-/* ---- help ----------------------------------------------------------------------------------- */
-
-static void print_option(const OptionDef *d)
-{
-    char left[64], letter[] = "    ";
-    if (d->letter)
-        snprintf(letter, sizeof letter, "-%c, ", d->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, d->name, *d->value ? "=" : "", d->value);
-    printf("  %-28s %s\n", left, d->help);
-}
-
-static void print_verb_help(VerbId verb)
-{
-    const VerbDef *v = &verb_table[verb];
-    printf("usage: net2c %s", v->name);
-    if (*v->arguments)
-        printf(" %s", v->arguments);
-    for (int i = 0; i < OPT_COUNT; i++)
-        if (option_table[i].needed >> verb & 1)
-            printf(" -%c %s", option_table[i].letter, option_table[i].value);
-    printf(" [options]\n\n%s\n\noptions:\n", v->summary);
-    for (int i = 0; i < OPT_COUNT; i++)
-        if (option_allowed(i, verb))
-            print_option(&option_table[i]);
-}
-
-static void print_all_help(void)
-{
-    printf("usage: net2c VERB [options] FILE\n\nverbs:\n");
-    for (int i = 0; i < VERB_COUNT; i++)
-        printf("  %-14s %s\n", verb_table[i].name, verb_table[i].summary);
-    printf("\nnet2c help VERB shows the options of a verb; a MODEL of - is standard input.\n"
-           "exit status:\n");
-#define STATUS(id, number, meaning) printf("  %-14d %s\n", number, meaning);
-#include "driver/options.def"
-}
-
-int cmd_help(Cx *cx, const Options *o)
-{
-    VerbId verb = o->verb;
-    int words;
-    if (verb == VERB_HELP && o->n_arguments == 0) {
-        print_all_help();
-        return STATUS_OK;
-    }
-    if (verb == VERB_HELP)
-        verb = find_verb(o->argument[0], o->n_arguments > 1 ? o->argument[1] : NULL, &words);
-    if (verb == VERB_COUNT) {
-        usage_error(cx, "E0001", arena_printf(cx->perm, "there is no verb '%s'", o->argument[0]),
-                    verb);
-        return STATUS_USAGE;
-    }
-    print_verb_help(verb);
-    return STATUS_OK;
-}
-
-int cmd_version(Cx *cx, const Options *o)
-{
-    (void)cx;
-    (void)o;
-    printf("net2c %s\n", NET2C_VERSION);
-    return STATUS_OK;
 }

@@ -24,6 +24,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -92,6 +93,8 @@ static bool start(Cx *cx, Talk *t)
     }
     if (error == 0)
         return true;
+    shut(&t->fd[TO_IT]);
+    shut(&t->fd[FROM_IT]);
     diag_error(cx->diags, NO_PLACE, "E0131", "cannot start the pass '%s': %s", argv[0],
                strerror(error));
     diag_help(cx->diags, "a script needs permission to run (chmod +x) and a first line like "
@@ -135,6 +138,22 @@ static void talk(Talk *t)
     }
 }
 
+/* A program that does not read must not end us: SIGPIPE is held back in this thread and then taken
+ * away, unless it was waiting before. */
+static void talk_unharmed(Talk *t)
+{
+    const struct timespec now = {0, 0};
+    sigset_t broken, before, waiting;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigpending(&waiting);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    talk(t);
+    if (!sigismember(&waiting, SIGPIPE))
+        sigtimedwait(&broken, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Has it ended, or does it in the time it has left? It stays to be waited for. */
 static bool ends(const Talk *t)
 {
@@ -154,15 +173,11 @@ static bool ends(const Talk *t)
  * would leave the program behind. false: it had to be stopped. */
 static bool run_command(Cx *cx, Talk *t, int *status)
 {
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct sigaction before;
     cx->child = t->child;
-    sigaction(SIGPIPE, &ignore, &before);
-    talk(t);
+    talk_unharmed(t);
     shut(&t->fd[TO_IT]);
     bool ended = ends(t);
     shut(&t->fd[FROM_IT]);
-    sigaction(SIGPIPE, &before, NULL);
     kill(-t->child, SIGKILL);
     while (waitpid(t->child, status, 0) < 0 && errno == EINTR)
         ;

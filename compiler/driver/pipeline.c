@@ -13,7 +13,6 @@
 #include "driver/driver.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static void unknown_row(Cx *cx, const char *name)
@@ -131,7 +130,6 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
     p->pass_cx.strict = find_choice(cx, o, OPT_MATH, "default", "strict");
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
-    p->times = o->n[OPT_TIME_PASSES] > 0;
     p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
     p->schedule_file = option_text(o, OPT_SCHEDULE, NULL);
     if (p->schedule_file)
@@ -143,16 +141,15 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 
 static void end_phase(Pipeline *p)
 {
-    if (p->times && p->phase)
-        fprintf(stderr, "%10s ms  %s\n",
-                figure_fixed(p->cx->temp, clock_ms() - p->phase_start, 3), p->phase);
+    if (p->on_time && p->phase)
+        p->on_time(p->cx, p->phase, clock_ms() - p->phase_start);
     p->phase = NULL;
 }
 
 static void start_phase(Pipeline *p, const char *name)
 {
     end_phase(p);
-    progress("%s", name);
+    cx_phase(p->cx, "%s", name);
     p->phase = name;
     p->phase_start = clock_ms();
 }
@@ -370,7 +367,14 @@ const Module *pipeline_sized(const Pipeline *p, int64_t items)
 Graph *model_of_options(Cx *cx, const Options *o)
 {
     ModelDefines defines = {o->value[OPT_DEFINE], o->n[OPT_DEFINE]};
-    return model_load_with(cx, o->argument[0], defines);
+    return o->model.data ? model_parse_with(cx, o->argument[0], o->model, defines)
+                         : model_load_with(cx, o->argument[0], defines);
+}
+
+Weights *weights_of_options(Cx *cx, const Options *o)
+{
+    const char *name = option_text(o, OPT_WEIGHTS, NULL);
+    return o->weights.data ? weights_parse(cx, name, o->weights) : weights_open(cx, name);
 }
 
 bool pipeline_run(Pipeline *p)
@@ -392,7 +396,7 @@ static bool weight_is_finite(void *weights, const char *key)
         for (size_t i = 0; i < size; i += 4)
             infinite |= ((f[i + 3] & 0x7fu) << 8 | f[i + 2]) >= 0x7f7fu;
         finite = !infinite;
-        file_forget(t->data, at, size);
+        weights_forget(weights, (Bytes){t->data.data + at, size});
     }
     return finite;
 }
@@ -417,15 +421,14 @@ static bool check_weights(const Pipeline *p, Weights *w)
 
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
-    const char *weights = option_text(o, OPT_WEIGHTS, NULL);
     *w = NULL;
     if (!pipeline_start(p, cx, o))
         return false;
     p->graph = model_of_options(cx, o);
     if (!p->graph)
         return false;
-    *w = weights ? weights_open(cx, weights) : NULL;
-    if (weights && !*w)
+    *w = o->n[OPT_WEIGHTS] ? weights_of_options(cx, o) : NULL;
+    if (o->n[OPT_WEIGHTS] && !*w)
         return false;
     /* rows of weights for one item at a time do not serve several */
     p->pass_cx.finite = *w && p->n_batches == 1 ? weight_is_finite : NULL;
@@ -438,6 +441,19 @@ bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     if (*w)
         weights_close(*w);
     return false;
+}
+
+bool pipeline_look(Pipeline *p, Cx *cx, const Options *o)
+{
+    if (!pipeline_start(p, cx, o))
+        return false;
+    p->graph = model_of_options(cx, o);
+    Weights *w = o->n[OPT_WEIGHTS] ? weights_of_options(cx, o) : NULL;
+    if (w && p->graph)
+        weights_check(cx, w, p->graph);
+    if (w)
+        weights_close(w);
+    return p->graph && diags_error_count(cx->diags) == 0;
 }
 
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w)

@@ -1,16 +1,18 @@
 /* progress: a line on stderr when a phase takes over a second, then one every ten.
  *
- *     progress("compiling %s", path);  ...  net2c: compiling net_gen.c (11 s)
+ *     cx_phase(cx, "compiling %s", path);  ...  net2c: compiling net_gen.c (11 s)
  *
  * A timer's signal prints the line, so that phases need no calls inside their loops. contract:
  * the handler calls nothing but write(); --quiet keeps it silent, --verbose names each phase at
- * once. The timer is the process's only state.
+ * once. The timer and what it prints belong to the process: this is the command line's, no
+ * library's.
  */
 #include "driver/driver.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -21,7 +23,7 @@ static struct {
     volatile sig_atomic_t on;
     bool verbose;
     volatile sig_atomic_t seconds; /* of this phase, when the timer fires next */
-    char text[200];                /* changed only while the timer is off */
+    char text[216];                /* changed only while the timer is off */
     size_t length;
 } state;
 
@@ -53,26 +55,12 @@ static void set_timer(int first, int every)
     setitimer(ITIMER_REAL, &t, NULL);
 }
 
-void progress_start(const Options *o)
+static void start_phase(const char *text)
 {
-    struct sigaction action = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
-    state.on = !o->n[OPT_QUIET];
-    state.verbose = o->n[OPT_VERBOSE] > 0;
-    sigemptyset(&action.sa_mask);
-    if (state.on)
-        sigaction(SIGALRM, &action, NULL);
-}
-
-void progress(const char *format, ...)
-{
-    va_list args;
     if (!state.on)
         return;
     set_timer(0, 0);
-    va_start(args, format);
-    int prefix = snprintf(state.text, sizeof state.text, "net2c: ");
-    vsnprintf(state.text + prefix, sizeof state.text - (size_t)prefix, format, args);
-    va_end(args);
+    snprintf(state.text, sizeof state.text, "net2c: %s", text);
     state.length = strlen(state.text);
     state.seconds = 1;
     if (state.verbose)
@@ -80,7 +68,25 @@ void progress(const char *format, ...)
     set_timer(1, EVERY);
 }
 
+void progress_start(Cx *cx, const Options *o)
+{
+    struct sigaction action = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
+    if (o->n[OPT_QUIET])
+        return;
+    state.on = true;
+    state.verbose = o->n[OPT_VERBOSE] > 0;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    cx->on_phase = start_phase;
+}
+
 void progress_end(void)
 {
     set_timer(0, 0);
+}
+
+bool wants_color(FILE *f)
+{
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(fileno(f)) && !(no_color && *no_color);
 }

@@ -114,7 +114,7 @@ bool samples_run(Session *s, const Graph *g, SampleResult **out, int *n)
     SampleResult *r = *out = NEW_ARRAY(s->cx->perm, SampleResult, total);
     *n = total;
     for (int i = 0; i < g->n_samples; i++) {
-        progress("running sample %d", i + 1);
+        cx_phase(s->cx, "running sample %d", i + 1);
         if (!run_sample(s, g, &g->samples[i], r + at))
             return false;
         for (int k = 0; k < g->samples[i].n_out; k++)

@@ -7,8 +7,10 @@
  * contract: the folder is gone when session_open returns; the weights stay mapped until
  * session_close. The mapping is private and writable: changes are this process's own.
  */
+#define _GNU_SOURCE
 #include "driver/driver.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -24,24 +26,34 @@
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
-/* Where net2c_rt.h is: as told, in the tree that this program stands in, or as built. */
-static const char *include_folder(Cx *cx)
+/* Where net2c_rt.h is: as told, in the tree that this library or program stands in, or as built. */
+static const char *include_beside(Cx *cx, const char *self)
 {
     static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
-                                         "/../include"};
-    const char *told = getenv("NET2C_RUNTIME");
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (told && *told)
-        return told;
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
+                                         "/../include", "/../../include"};
+    const char *slash = strrchr(self, '/');
     for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
         const char *folder = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, beside[i]);
         if (access(arena_printf(cx->temp, "%s/net2c_rt.h", folder), R_OK) == 0)
             return folder;
     }
-    return NET2C_INCLUDE_DIR;
+    return NULL;
+}
+
+static const char *include_folder(Cx *cx)
+{
+    static const char here;                /* in the library, if this is one, else the program */
+    const char *told = getenv("NET2C_RUNTIME"), *folder = NULL;
+    char self[4096];
+    Dl_info library;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (told && *told)
+        return told;
+    if (dladdr(&here, &library) != 0 && library.dli_fname)
+        folder = include_beside(cx, library.dli_fname);
+    self[n > 0 ? n : 0] = '\0';
+    folder = folder ? folder : include_beside(cx, self);
+    return folder ? folder : NET2C_INCLUDE_DIR;
 }
 
 static bool map_blob(Session *s, const char *path, size_t bytes)
@@ -86,13 +98,6 @@ static bool bind(Session *s)
     return check_status(s, "bind", bind_weights(&s->model, s->blob.data, s->blob.size));
 }
 
-/* Aligned for any vector the code may use. */
-static void *make_arena(Cx *cx, int64_t bytes)
-{
-    char *room = arena_alloc(cx->perm, (size_t)bytes + 64);
-    return room + (64 - (uintptr_t)room % 64) % 64;
-}
-
 static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
 {
     Cx *cx = p->cx;
@@ -101,13 +106,13 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
         return false;
     s->c_bytes = files.bytes[0];
-    progress("compiling C");
+    cx_phase(cx, "compiling C");
     s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));
     int64_t bytes = 0;
     for (int i = 0; i < p->n_batches; i++)
         bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
-    s->arena = make_arena(cx, bytes);
+    s->arena = arena_alloc_64(cx->perm, (size_t)bytes);
     if (option_count(o, OPT_THREADS, 1) != 1)
         s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
     if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))
@@ -116,12 +121,18 @@ static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, co
     return true;
 }
 
+static void end_session(void *session)
+{
+    session_close(session);
+}
+
 Session *session_open(Pipeline *p, const Weights *w, const Options *o)
 {
     static const char *const names[] = {STEM ".c", STEM ".h", STEM ".n2w", NULL};
     Session *s = NEW(p->cx->perm, Session);
     s->cx = p->cx;
     s->module = p->module;
+    cx_at_end(s->cx, end_session, s);
     TempFolder *folder = folder_make(p->cx, names);
     if (!folder)
         return NULL;
@@ -149,5 +160,7 @@ void session_close(Session *s)
     s->pool = NULL;
     if (s->cc)
         cc_unload(s->cc);
+    s->cc = NULL;
     file_unmap(s->blob);
+    s->blob = (Bytes){NULL, 0};
 }

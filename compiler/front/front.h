@@ -52,6 +52,7 @@ typedef struct ModelDefines {          /* -D: "k=v", each replaces a parameter o
 } ModelDefines;
 
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len);
+Graph *model_parse_with(Cx *cx, const char *file, Bytes text, ModelDefines defines);
 Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines);
 /* The graph in expanded form, labels included: reads back to the same graph, prints the same. */
 char *graph_text(Arena *a, const Graph *g);
@@ -207,11 +208,15 @@ typedef struct WeightTensor {
     const char *key;
     Shape shape;                   /* no batch axis */
     const char *type;              /* "F32" as in the file */
-    Bytes data;                    /* mapped, little-endian */
+    Bytes data;                    /* in the file, little-endian */
 } WeightTensor;
 
-Weights *weights_open(Cx *cx, const char *path);      /* safetensors; NULL: reported */
-void weights_close(Weights *w);
+/* safetensors: a file, mapped, or one in the caller's memory, which stays his. NULL: reported. */
+Weights *weights_open(Cx *cx, const char *path);
+Weights *weights_parse(Cx *cx, const char *name, Bytes file);
+void weights_close(Weights *w);                       /* cx_delete does it too */
+/* A part of the data has been read: its pages may go until it is read again. */
+void weights_forget(const Weights *w, Bytes part);
 int weights_count(const Weights *w);
 const WeightTensor *weights_at(const Weights *w, int i);
 /* By its name, or by that of a slice of its first axis, "attn.in_proj_weight[0:64]". NULL: there is

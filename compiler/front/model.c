@@ -218,21 +218,21 @@ static Graph *model_build(Cx *cx, const char *file, const Yaml *root, ModelDefin
     return diags_error_count(cx->diags) == errors ? m.graph : NULL;
 }
 
-static Graph *parse(Cx *cx, const char *file, const char *text, size_t len, ModelDefines defines)
+Graph *model_parse_with(Cx *cx, const char *file, Bytes text, ModelDefines defines)
 {
-    const Yaml *root = yaml_parse(cx, file, text, len);
+    const Yaml *root = yaml_parse(cx, file, (const char *)text.data, text.size);
     return root ? model_build(cx, file, root, defines) : NULL;
 }
 
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len)
 {
-    return parse(cx, file, text, len, (ModelDefines){0});
+    const Bytes bytes = {(const uint8_t *)text, len};
+    return model_parse_with(cx, file, bytes, (ModelDefines){0});
 }
 
 Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines)
 {
     Bytes text;
-    if (!file_read(cx, path, MAX_MODEL_FILE, &text))
-        return NULL;
-    return parse(cx, path, (const char *)text.data, text.size, defines);
+    return file_read(cx, path, MAX_MODEL_FILE, &text) ? model_parse_with(cx, path, text, defines)
+                                                      : NULL;
 }

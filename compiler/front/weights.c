@@ -4,9 +4,10 @@
  *
  *     {"conv1.weight": {"dtype": "F32", "shape": [96, 3, 11, 11], "data_offsets": [0, 139392]}}
  *
- * The file is mapped; only its header is touched here. The format is held to the letter: tensors
- * cover the data exactly, without holes or overlap, each name once, so that every accepted file
- * has one meaning. Tensors come in the order of their data, and are not necessarily aligned.
+ * The file is mapped, or in the caller's memory; only its header is touched here. The format is
+ * held to the letter: tensors cover the data exactly, without holes or overlap, each name once, so
+ * that every accepted file has one meaning. Tensors come in the order of their data, and are not
+ * necessarily aligned.
  */
 #include "front/front.h"
 
@@ -17,7 +18,8 @@
 #define METADATA "__metadata__"
 
 struct Weights {
-    Bytes file, data;              /* the whole mapping; what comes after the header */
+    Bytes file, data;              /* the whole file; what comes after the header */
+    bool mapped;                   /* else it is the caller's memory */
     WeightTensor *tensor;
     size_t count, cap;
     Arena *arena;
@@ -260,18 +262,34 @@ static bool read_file(Cx *cx, Weights *w)
     return check_coverage(cx, w);
 }
 
-Weights *weights_open(Cx *cx, const char *path)
+void weights_close(Weights *w)
+{
+    if (w->mapped)
+        file_unmap(w->file);
+    w->file = w->data = (Bytes){(const uint8_t *)"", 0};
+}
+
+static void end_weights(void *weights)
+{
+    weights_close(weights);
+}
+
+static Weights *weights_new(Cx *cx, const char *path)
 {
     Weights *w = NEW(cx->perm, Weights);
     w->path = arena_strdup(cx->perm, path);
     w->arena = cx->perm;
     w->by_key = map_new(cx->perm);
-    if (!file_map(cx, path, &w->file))
-        return NULL;
+    return w;
+}
+
+/* The tensors of the file. NULL: reported, and closed. */
+static Weights *weights_index(Cx *cx, Weights *w)
+{
     if (!read_file(cx, w)) {
         diag_help(cx->diags, "in Python, safetensors.torch.save_file(state_dict, path) writes a "
                              "good file");
-        file_unmap(w->file);
+        weights_close(w);
         return NULL;
     }
     for (size_t i = 0; i < w->count; i++)
@@ -280,10 +298,25 @@ Weights *weights_open(Cx *cx, const char *path)
     return w;
 }
 
-void weights_close(Weights *w)
+Weights *weights_open(Cx *cx, const char *path)
 {
-    file_unmap(w->file);
-    w->file = w->data = (Bytes){(const uint8_t *)"", 0};
+    Weights *w = weights_new(cx, path);
+    cx_at_end(cx, end_weights, w);
+    w->mapped = file_map(cx, path, &w->file);
+    return w->mapped ? weights_index(cx, w) : NULL;
+}
+
+Weights *weights_parse(Cx *cx, const char *name, Bytes file)
+{
+    Weights *w = weights_new(cx, name);
+    w->file = file;
+    return weights_index(cx, w);
+}
+
+void weights_forget(const Weights *w, Bytes part)
+{
+    if (w->mapped)
+        file_forget(part, 0, part.size);
 }
 
 int weights_count(const Weights *w)

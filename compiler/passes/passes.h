@@ -57,13 +57,14 @@ const PassDef *pass_find(const char *name);    /* NULL if unknown */
 int pass_count(void);
 const PassDef *pass_at(int i);                 /* pipeline order */
 
-/* Called after each pass with the IR it left (one of the three is set). */
+/* Called before or after each pass with the IR that it gets or has left (one of the three is set).
+ * What it puts into the temp arena before a pass is still there after it. */
 typedef void (*PassDump)(void *user, const PassDef *p, const Graph *, const Kernel *,
                          const Module *);
 typedef struct PassRun {      /* how the runner behaves */
     const char *const *disabled;
     int n_disabled;
-    PassDump dump;            /* or NULL */
+    PassDump before, dump;    /* dump: after the pass; or NULL */
     void *user;
 } PassRun;
 

@@ -80,6 +80,8 @@ bool pass_run_graph(PassCx *pc, const PassRun *run, const PassDef *p, Graph *g)
         return true;
     uint64_t before = graph_hash(g);
     pc->pass = p;
+    if (run && run->before)
+        run->before(run->user, p, g, NULL, NULL);
     PassResult result = p->graph(pc, g);
     bool valid = result != PASS_FAILED && graph_verify(pc->cx, g);
     bool ok = pass_finish(pc, p, result, valid, valid && graph_hash(g) != before);
@@ -95,6 +97,8 @@ bool pass_run_kernel(PassCx *pc, const PassRun *run, const PassDef *p, Kernel *k
         return true;
     uint64_t before = kernel_hash(k);
     pc->pass = p;
+    if (run && run->before)
+        run->before(run->user, p, NULL, k, NULL);
     PassResult result = p->kernel(pc, k);
     bool valid = result != PASS_FAILED && loop_verify(pc->cx, k);
     bool ok = pass_finish(pc, p, result, valid, valid && kernel_hash(k) != before);
@@ -116,6 +120,8 @@ bool pass_run_module(PassCx *pc, const PassRun *run, const PassDef *p, Module *m
         return true;
     uint64_t before = module_hash(pc, m);
     pc->pass = p;
+    if (run && run->before)
+        run->before(run->user, p, NULL, NULL, m);
     PassResult result = p->module(pc, m);
     bool valid = result != PASS_FAILED && module_verify(pc->cx, m);
     bool ok = pass_finish(pc, p, result, valid, valid && module_hash(pc, m) != before);
