@@ -130,8 +130,8 @@ const Module *pipeline_sized(const Pipeline *p, int64_t items);
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* The whole way for one with weights: that, and pipeline_module. */
 bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
-/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong with
- * them and the model is reported. */
+/* For a verb that only looks: weights need not be given, and are closed again. All that is wrong
+ * with them and the model is reported. */
 bool pipeline_look(Pipeline *p, Cx *cx, const Options *o);
 typedef enum {
     REFERENCE_EXACT,               /* weights as they are in the file */
