@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that the named parts of the work need and that are missing.
-# usage: tools/deps.sh build|test|demo|bench|fixtures|ci ...
+# usage: tools/deps.sh build|llvm|test|demo|bench|fixtures|ci ...
 # Root or sudo is used for apt-get. NET2C_NO_INSTALL=1 prints the command instead.
 # Exit status: 0 everything is there; 5 something is missing and was not installed.
 set -u
@@ -9,6 +9,7 @@ packages=()
 for part in "$@"; do
     case $part in
     build) packages+=(gcc libc6-dev make cmake libyaml-dev libstb-dev) ;;
+    llvm) packages+=(llvm-dev) ;;              # for the plugin, which the build does without
     test) packages+=(clang g++ pkg-config libcmocka-dev python3 python3-yaml binutils) ;;
     demo) packages+=(libstb-dev) ;;
     bench) packages+=(clang g++ python3 python3-venv) ;;
@@ -17,7 +18,7 @@ for part in "$@"; do
                    python3 python3-numpy python3-torch python3-yaml dataset-fashion-mnist
                    locales binutils) ;;
     *)
-        echo "deps.sh: unknown part '$part' (build, test, demo, bench, fixtures, ci)" >&2
+        echo "deps.sh: unknown part '$part' (build, llvm, test, demo, bench, fixtures, ci)" >&2
         exit 2
         ;;
     esac

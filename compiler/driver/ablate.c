@@ -184,9 +184,9 @@ int bench_ablate(Cx *cx, const Options *o)
     int64_t runs = option_count(o, OPT_RUNS, 20);
     Ablation x = {.cx = cx, .options = o,
                   .rounds = (int)(runs < 1 ? 1 : runs > 10000 ? 10000 : runs)};
-    if (o->n[OPT_LAYERS] || o->n[OPT_BASELINE]) {
-        diag_error(cx->diags, NO_PLACE, "E0009", "--ablate goes with neither --layers nor "
-                   "--baseline");
+    if (o->n[OPT_LAYERS] || o->n[OPT_BASELINE] || o->n[OPT_BACKEND]) {
+        diag_error(cx->diags, NO_PLACE, "E0009", "--ablate goes with neither --layers, --baseline "
+                   "nor --backend");
         return status_of_errors(cx->diags);
     }
     bool ok = open_all(&x) && measure(&x);

@@ -144,7 +144,8 @@ static void print_json(const Bench *b, const Options *o)
             str_add(&s, b->here[i]);
     }
     str_add(&s, ",\n \"cc\": ");
-    json_quote(&s, option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
+    json_quote(&s, b->session->jit ? "jit"
+                                   : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ", \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
                figure_fixed(a, figures_median(b->whole, b->runs), 6),
@@ -292,13 +293,11 @@ int cmd_bench(Cx *cx, const Options *o)
     weights_close(w);
     ok = ok && check_settings(&b, o) && measure_whole(&b) &&
          (!(o->n[OPT_LAYERS] || o->n[OPT_JSON]) || measure_steps(&b));
+    if (ok && o->n[OPT_JSON])
+        print_json(&b, o);
+    else if (ok)
+        print_text(&b);
     if (b.session)
         session_close(b.session);
-    if (!ok)
-        return status_of_errors(cx->diags);
-    if (o->n[OPT_JSON])
-        print_json(&b, o);
-    else
-        print_text(&b);
-    return compare_baseline(&b);
+    return ok ? compare_baseline(&b) : status_of_errors(cx->diags);
 }

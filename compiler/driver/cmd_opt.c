@@ -7,7 +7,8 @@
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;
- * what they change; a table. Without --emit it is the one that the last pass works on.
+ * what they change; a table. --emit=llvm and obj ask for all kernels as LLVM's text or an object
+ * file, by the LLVM plugin. Without --emit it is the one that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -138,23 +139,38 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_LLVM, EMIT_OBJECT } Emit;
+
 /* --emit, or what the last pass that runs works on. */
-static bool emits_graph(const Opt *x, int emit)
+static bool emits_graph(const Opt *x, Emit emit)
 {
     const Pipeline *p = &x->pipeline;
     PassLevel last = LEVEL_GRAPH;
     if (x->options->n[OPT_EMIT])
-        return emit == 0;
+        return emit == EMIT_GRAPH;
     for (int i = 0; i < p->n_passes; i++)
         if (pass_enabled(&p->run, p->pass[i]))
             last = p->pass[i]->level;
     return last == LEVEL_GRAPH;
 }
 
-static bool run(Opt *x, int emit)
+/* What is printed in place of the last IR. */
+static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
+                                OPT_HTML};
+
+static bool print_code(const Opt *x, Emit emit)
 {
-    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                    OPT_HTML};
+    const LlvmPlugin *plugin = llvm_plugin(x->cx);
+    const LlvmUnit unit = llvm_unit(&x->pipeline);
+    Str s = str_new(x->cx->perm);
+    if (!plugin || !(emit == EMIT_LLVM ? plugin->text : plugin->object)(x->cx, &unit, &s))
+        return false;
+    fwrite(s.data, 1, s.len, stdout);
+    return true;
+}
+
+static bool run(Opt *x, Emit emit)
+{
     const Options *o = x->options;
     const char *bench = NULL;
     double minimum;
@@ -182,6 +198,8 @@ static bool run(Opt *x, int emit)
     if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
                                    x->n_stages, bench))
         return false;
+    if (emit >= EMIT_LLVM)
+        return print_code(x, emit);
     if (result) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
@@ -197,9 +215,15 @@ static void check_names(const Opt *x, OptId option)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop"};
+    static const char *const emits[] = {"graph", "loop", "llvm", "obj"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 2);
+    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
+    bool part = o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER];
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        part = part || o->n[instead[i]];
+    if (emit >= EMIT_LLVM && part)
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=llvm and --emit=obj take the whole "
+                   "pipeline: no --passes, --stop-after and nothing else to print");
     if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
@@ -227,5 +251,5 @@ int cmd_opt(Cx *cx, const Options *o)
         x.pipeline.on_time = print_time;
     x.pipeline.run.dump = after_pass;
     x.pipeline.run.user = &x;
-    return run(&x, emit) ? STATUS_OK : status_of_errors(cx->diags);
+    return run(&x, (Emit)emit) ? STATUS_OK : status_of_errors(cx->diags);
 }

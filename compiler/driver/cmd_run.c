@@ -1,4 +1,5 @@
-/* net2c run: a model on arrays or pictures, by generated C or the interpreter.
+/* net2c run: a model on arrays or pictures, by generated C, by code made in this process
+ * or by the interpreter.
  *
  *     net2c run net.yaml -w net.safetensors -i photo.jpg --top 5
  *     net2c run net.yaml -w net.safetensors -i x.npy -o logits=y.npy
@@ -12,7 +13,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- the interpreter ------------------------------------------------------------------------ */
 
@@ -192,7 +192,7 @@ static bool check_names(Cx *cx, const Options *o, const Graph *g)
     return ok;
 }
 
-static bool run_model(Cx *cx, const Options *o, bool interpret)
+static bool run_model(Cx *cx, const Options *o)
 {
     Pipeline p;
     Weights *w;
@@ -203,20 +203,19 @@ static bool run_model(Cx *cx, const Options *o, bool interpret)
     void **io = tensors_make(cx, o, p.graph, &batch);
     ok = ok && io;
     if (ok)
-        ok = interpret ? run_interpreter(&p, w, io, batch) : run_code(&p, w, o, io, batch);
+        ok = p.backend == BACKEND_INTERP ? run_interpreter(&p, w, io, batch)
+                                         : run_code(&p, w, o, io, batch);
     weights_close(w);
     return ok && give_results(cx, o, p.graph, io, batch);
 }
 
 int cmd_run(Cx *cx, const Options *o)
 {
-    static const char *const backends[] = {"c", "interp"};
-    int backend = option_word(cx, o, OPT_BACKEND, backends, 2);
     if (!o->n[OPT_OUTPUT] && !o->n[OPT_TOP]) {
         diag_error(cx->diags, NO_PLACE, "E0004", "run needs --output or --top");
         diag_help(cx->diags, "write results with -o FILE.npy or print the largest with --top 5");
     }
-    if (diags_error_count(cx->diags) > 0 || !run_model(cx, o, backend == 1))
+    if (diags_error_count(cx->diags) > 0 || !run_model(cx, o))
         return status_of_errors(cx->diags);
     return STATUS_OK;
 }

@@ -97,6 +97,17 @@ static bool write_blob(Cx *cx, const Pipeline *p, const Weights *w, OutFile *f, 
     return ok;
 }
 
+bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path)
+{
+    OutFile *f = out_open(cx, path);
+    if (!f)
+        return false;
+    if (write_blob(cx, p, w, f, 0))
+        return out_commit(f);
+    out_discard(f);
+    return false;
+}
+
 /* What already has its name goes again if a later one fails. */
 static bool commit_all(OutFile *file[], const CodeFiles *out)
 {

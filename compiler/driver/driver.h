@@ -92,6 +92,8 @@ const char *bench_read(Cx *cx, const char *path, const char *network, double *mi
 /* ---- pipeline ------------------------------------------------------------------------------- */
 #define PASS_CMD_NAME "pass-cmd"   /* of all programs, where passes have names */
 
+typedef enum { BACKEND_C, BACKEND_JIT, BACKEND_INTERP } Backend;
+
 typedef struct Pipeline {          /* a model on its way to loops */
     Cx *cx;
     PassCx pass_cx;
@@ -102,6 +104,7 @@ typedef struct Pipeline {          /* a model on its way to loops */
     int n_passes;
     PassDef *outside;              /* those of them that come from outside */
     int n_outside;
+    Backend backend;
     void (*on_time)(Cx *cx, const char *phase, double ms);   /* each phase took; or NULL */
     const char *phase;             /* the one that runs since phase_start; NULL: none */
     double phase_start;
@@ -117,7 +120,6 @@ typedef struct Pipeline {          /* a model on its way to loops */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
-Weights *weights_of_options(Cx *cx, const Options *o);             /* NULL: reported */
 int64_t graph_parameters(Arena *a, const Graph *g);  /* elements of all weights, shared ones once */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
@@ -146,7 +148,6 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind);
 /* The passes that run, by the options: p->pass, p->outside and what p->run leaves out. */
 void pass_list(Pipeline *p, const Options *o);
 void pass_list_needed(Pipeline *p);                  /* without any optional one */
-const PassDef *pass_named(const Pipeline *p, const char *name);    /* also from outside; or NULL */
 /* The same, reported if there is none and it is not that other word; or NULL. */
 const PassDef *pass_wanted(const Pipeline *p, const char *name, const char *other);
 const char *pass_title(const PassDef *pass);         /* its name, or a program's command line */
@@ -193,18 +194,26 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* The weights alone, for code that does not check whose they are. */
+bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
+/* Of n folders named as seen from where this program lies, the first with the file; or NULL. */
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file);
+
+typedef struct JitCode JitCode;    /* a module in this process, made without a C compiler */
+
 typedef struct Session {           /* generated code, compiled and loaded */
     Cx *cx;
     const Module *module;
     uint64_t c_bytes;              /* of the C text */
-    CcModule *cc;
+    CcModule *cc;                  /* this, or jit */
+    JitCode *jit;
     Bytes blob;                    /* mapped, private to this process */
     struct {
         const void *weights;
         uint32_t isa;
     } model;                       /* as in the generated header */
     n2c_status (*run)(const void *model, const void *io, size_t batch, void *arena,
-                      const n2c_exec *exec);
+                      const n2c_exec *exec);     /* of cc */
     void *arena;
     n2c_pool *pool;                /* --threads; NULL: this thread alone */
 } Session;
@@ -229,6 +238,13 @@ bool trials_run(Pipeline *p, const Weights *w, const Options *o, int step, Trial
                 double end);
 /* How many kernels for this step can be in one module: their weights lie in memory together. */
 int trials_room(const Pipeline *p, int step);
+
+const LlvmPlugin *llvm_plugin(Cx *cx);               /* NULL: reported */
+LlvmUnit llvm_unit(const Pipeline *p);
+JitCode *jit_load(const Pipeline *p);                /* NULL: reported */
+/* As the generated function that runs a network; s has weights and arena. */
+n2c_status jit_run(const Session *s, void *const *io, size_t batch, const n2c_exec *exec);
+void jit_unload(JitCode *c);
 
 /* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {

@@ -77,8 +77,7 @@ static void find_rows(Pipeline *p, const Options *o)
     for (int i = 0; i < (one ? 1 : 3) && !o->n[OPT_ISA]; i++)
         add_row(p, standard[i]);
     if (runs && p->n_rows > 0)
-        choose_row(p, option_text(o, OPT_USE_ISA, NULL),
-                   str_eq(option_text(o, OPT_BACKEND, "c"), "interp"));
+        choose_row(p, option_text(o, OPT_USE_ISA, NULL), p->backend == BACKEND_INTERP);
 }
 
 #define MAX_BATCH 65536
@@ -124,7 +123,9 @@ static bool find_choice(Cx *cx, const Options *o, OptId option, const char *firs
 
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
+    static const char *const backends[] = {"c", "jit", "interp"};
     *p = (Pipeline){.cx = cx, .type = TYPE_F32};
+    p->backend = (Backend)option_word(cx, o, OPT_BACKEND, backends, o->verb == VERB_RUN ? 3 : 2);
     find_rows(p, o);
     find_batches(p, o);
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
@@ -371,7 +372,7 @@ Graph *model_of_options(Cx *cx, const Options *o)
                          : model_load_with(cx, o->argument[0], defines);
 }
 
-Weights *weights_of_options(Cx *cx, const Options *o)
+static Weights *weights_of_options(Cx *cx, const Options *o)
 {
     const char *name = option_text(o, OPT_WEIGHTS, NULL);
     return o->weights.data ? weights_parse(cx, name, o->weights) : weights_open(cx, name);

@@ -1,4 +1,5 @@
-/* session: generated code in this process: written to a private folder, compiled, loaded, bound.
+/* session: code in this process: C written to a private folder, compiled, loaded, bound; or what
+ * the just-in-time compiler makes, session_jit.c.
  *
  *     Session *s = session_open(&pipeline, weights, options);
  *     session_run(s, io, batch, NULL);
@@ -26,34 +27,40 @@
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
-/* Where net2c_rt.h is: as told, in the tree that this library or program stands in, or as built. */
-static const char *include_beside(Cx *cx, const char *self)
+static const char *find_beside(Cx *cx, const char *self, const char *const *folder, int n,
+                               const char *file)
 {
-    static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
-                                         "/../include", "/../../include"};
     const char *slash = strrchr(self, '/');
-    for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
-        const char *folder = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, beside[i]);
-        if (access(arena_printf(cx->temp, "%s/net2c_rt.h", folder), R_OK) == 0)
-            return folder;
+    for (int i = 0; slash && i < n; i++) {
+        const char *path = arena_printf(cx->perm, "%.*s%s", (int)(slash - self), self, folder[i]);
+        if (access(arena_printf(cx->temp, "%s/%s", path, file), R_OK) == 0)
+            return path;
     }
     return NULL;
 }
 
-static const char *include_folder(Cx *cx)
+const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file)
 {
     static const char here;                /* in the library, if this is one, else the program */
-    const char *told = getenv("NET2C_RUNTIME"), *folder = NULL;
+    const char *found = NULL;
     char self[4096];
     Dl_info library;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (told && *told)
-        return told;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
     if (dladdr(&here, &library) != 0 && library.dli_fname)
-        folder = include_beside(cx, library.dli_fname);
-    self[n > 0 ? n : 0] = '\0';
-    folder = folder ? folder : include_beside(cx, self);
-    return folder ? folder : NET2C_INCLUDE_DIR;
+        found = find_beside(cx, library.dli_fname, folder, n, file);
+    return found ? found : find_beside(cx, self, folder, n, file);
+}
+
+/* Where net2c_rt.h is: as told, in the tree that this library or program stands in, or as built. */
+static const char *include_folder(Cx *cx)
+{
+    static const char *const beside[] = {"/../runtime/include", "/../../runtime/include",
+                                         "/../include", "/../../include"};
+    const char *told = getenv("NET2C_RUNTIME");
+    if (!told || !*told)
+        told = folder_beside(cx, beside, 4, "net2c_rt.h");
+    return told ? told : NET2C_INCLUDE_DIR;
 }
 
 static bool map_blob(Session *s, const char *path, size_t bytes)
@@ -98,27 +105,40 @@ static bool bind(Session *s)
     return check_status(s, "bind", bind_weights(&s->model, s->blob.data, s->blob.size));
 }
 
-static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
+static bool load_c(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *base)
 {
-    Cx *cx = p->cx;
     CodeFiles files;
     const CodeWish wish = {.manifest = false};
-    if (!code_write(cx, p, w, arena_printf(cx->perm, "%s/" STEM, folder), &wish, &files))
+    if (!code_write(p->cx, p, w, base, &wish, &files))
         return false;
     s->c_bytes = files.bytes[0];
-    cx_phase(cx, "compiling C");
-    s->cc = cc_load(cx, files.path[0], include_folder(cx), option_text(o, OPT_CC, NULL),
+    cx_phase(p->cx, "compiling C");
+    s->cc = cc_load(p->cx, files.path[0], include_folder(p->cx), option_text(o, OPT_CC, NULL),
                     option_text(o, OPT_CFLAGS, NULL));
-    int64_t bytes = 0;
-    for (int i = 0; i < p->n_batches; i++)
-        bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
-    s->arena = arena_alloc_64(cx->perm, (size_t)bytes);
-    if (option_count(o, OPT_THREADS, 1) != 1)
-        s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
     if (!s->cc || !map_blob(s, files.path[2], files.bytes[2]) || !bind(s))
         return false;
     s->model.isa = (uint32_t)p->used_row + 1;
     return true;
+}
+
+static bool load_jit(Session *s, Pipeline *p, const Weights *w, const char *base)
+{
+    const char *path = arena_printf(p->cx->perm, "%s.n2w", base);
+    int64_t bytes = blob_body_offset(p->module) + blob_body_bytes(p->module);
+    s->jit = jit_load(p);
+    return s->jit && code_write_weights(p->cx, p, w, path) && map_blob(s, path, (size_t)bytes);
+}
+
+static bool load(Session *s, Pipeline *p, const Weights *w, const Options *o, const char *folder)
+{
+    const char *base = arena_printf(p->cx->perm, "%s/" STEM, folder);
+    int64_t bytes = 0;
+    for (int i = 0; i < p->n_batches; i++)
+        bytes = p->sized[i]->arena_bytes > bytes ? p->sized[i]->arena_bytes : bytes;
+    s->arena = arena_alloc_64(p->cx->perm, (size_t)bytes);
+    if (option_count(o, OPT_THREADS, 1) != 1)
+        s->pool = n2c_pool_create((unsigned)option_count(o, OPT_THREADS, 1));
+    return p->backend == BACKEND_JIT ? load_jit(s, p, w, base) : load_c(s, p, w, o, base);
 }
 
 static void end_session(void *session)
@@ -151,7 +171,8 @@ bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec
         with.on_step = exec->on_step;
         with.user = exec->user;
     }
-    return check_status(s, "run", s->run(&s->model, io, batch, s->arena, &with));
+    return check_status(s, "run", s->jit ? jit_run(s, io, batch, &with)
+                                         : s->run(&s->model, io, batch, s->arena, &with));
 }
 
 void session_close(Session *s)
@@ -161,6 +182,9 @@ void session_close(Session *s)
     if (s->cc)
         cc_unload(s->cc);
     s->cc = NULL;
+    if (s->jit)
+        jit_unload(s->jit);
+    s->jit = NULL;
     file_unmap(s->blob);
     s->blob = (Bytes){NULL, 0};
 }

@@ -1,10 +1,12 @@
 /* emit: loop IR to C text, and running it. Knows types, loops, loads, stores, lanes and the row's
- * table of instructions; names no operator. emit_c prints kernels, emit_c_file the files.
+ * table of instructions; names no operator. emit_c prints kernels, emit_c_file the files; emit_llvm
+ * and jit are the plugin that does without a C compiler.
  */
 #ifndef NET2C_EMIT_H
 #define NET2C_EMIT_H
 
 #include "loop/loop.h"
+#include "net2c_rt.h"
 #include "target/target.h"
 
 /* One kernel as a static C function `KERNEL_ROW(const float *restrict x, ...)`; of a module for
@@ -71,6 +73,30 @@ CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const cha
                   const char *flags);
 void *cc_symbol(Cx *cx, CcModule *m, const char *name);
 void cc_unload(CcModule *m);
+
+/* ---- LLVM, the other way to code ------------------------------------------------------------- */
+/* All kernels of a network for one row. */
+typedef struct LlvmUnit {
+    Module *const *sized;          /* the network for each batch */
+    int n_sized, row_number;       /* the row's number in them */
+    const Row *row;
+} LlvmUnit;
+
+/* A kernel in this process. buffer: as in Step.arg; exec->parallel_for is not NULL. */
+typedef void JitKernel(const n2c_exec *exec, void *const *buffer);
+typedef struct Jit Jit;
+
+/* What the plugin has under the name net2c_llvm. It is a shared library of its own, so that the
+ * compiler itself does without LLVM. A kernel is called as in C: emit_c_function. */
+typedef struct LlvmPlugin {
+    const char *version;           /* of net2c: both are of one build */
+    bool (*text)(Cx *cx, const LlvmUnit *u, Str *out);        /* before LLVM's passes */
+    bool (*object)(Cx *cx, const LlvmUnit *u, Str *out);      /* an object file: JitKernels */
+    Jit *(*open)(Cx *cx, const LlvmUnit *u);                  /* NULL: reported */
+    JitKernel *(*kernel)(Cx *cx, Jit *j, const char *name);   /* NULL: reported */
+    void (*close)(Jit *j);
+} LlvmPlugin;
+extern const LlvmPlugin net2c_llvm;
 
 /* ---- inside emit/ ------------------------------------------------------------------------ */
 /* Names: `taken` maps the C names of the open scopes to the objects that own them. */
@@ -153,5 +179,8 @@ const char *emit_index(EmitC *e, Index x);
 const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n);   /* "x[9*i + 1]" */
 const char *emit_instr(EmitC *e, Ins ins, Type t, int n, const char *const arg[]);
 const char *emit_type(EmitC *e, Type t);
+/* The operands of a min or max in the order in which they are compared; true: the second is known
+ * to be no NaN. */
+bool emit_min_max(const Expr *x, const Expr *arg[2]);
 
 #endif

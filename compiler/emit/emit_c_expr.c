@@ -81,21 +81,9 @@ const char *emit_index(EmitC *e, Index x)
 
 const char *emit_element(EmitC *e, const Buffer *b, const Index *index, int n)
 {
-    int64_t extent[MAX_DIMS], stride[MAX_DIMS];
-    int rank = buffer_physical(b, extent);
-    if (n != rank)
-        return emit_fail(e, "access to %s has %d indices, its storage %d", b->name, n, rank);
-    int64_t step = 1;
-    for (int i = rank - 1; i >= 0; i--) {
-        stride[i] = step;
-        if (!checked_mul(step, extent[i], &step))
-            emit_fail(e, "buffer %s is too large", b->name);
-    }
-    Index flat = index_const(0);
-    for (int i = 0; i < rank; i++) {
-        Index x = b->kind == BUF_LOCAL ? index_offset(index[i], b->dim[i].lo) : index[i];
-        flat = index_add(e->a, flat, index_scale(e->a, x, stride[i]));
-    }
+    Index flat;
+    if (!buffer_flat(e->a, b, index, n, &flat))
+        return emit_fail(e, "no place in %s for an access with %d indices", b->name, n);
     return arena_printf(e->a, "%s[%s]", emit_name(e, b, b->name), emit_index(e, flat));
 }
 
@@ -159,12 +147,20 @@ static double constant_of(const Expr *x)
 /* min and max keep their first operand on a tie. One with a constant is cheaper with the constant
  * second, where it never comes out on a tie nor hides a NaN; only 0 and -0 tie without being the
  * same, so a constant other than 0 may change sides. */
-static const char *min_max_text(EmitC *e, const Expr *x)
+bool emit_min_max(const Expr *x, const Expr *arg[2])
 {
     double a = constant_of(x->arg[0]), b = constant_of(x->arg[1]);
     bool swap = isnan(b) && !isnan(a) && a != 0;
-    const char *arg[2] = {emit_expr(e, x->arg[swap]), emit_expr(e, x->arg[!swap])};
-    bool number = swap || !isnan(b);
+    arg[0] = x->arg[swap];
+    arg[1] = x->arg[!swap];
+    return swap || !isnan(b);
+}
+
+static const char *min_max_text(EmitC *e, const Expr *x)
+{
+    const Expr *side[2];
+    bool number = emit_min_max(x, side);
+    const char *arg[2] = {emit_expr(e, side[0]), emit_expr(e, side[1])};
     Ins ins = x->op == BIN_MIN ? number ? INS_MIN_NUM : INS_MIN : number ? INS_MAX_NUM : INS_MAX;
     return emit_instr(e, ins, x->type, 2, arg);
 }

@@ -147,7 +147,6 @@ Tensor *model_find_tensor(Model *m, const Yaml *name, const char *what);   /* or
 bool model_inputs(Model *m, const LayerForm *form, Tensor **in, int *n);
 const char *model_name(Model *m, LayerForm *form);   /* what `name:` says, legal, or NULL */
 const char *model_path(Model *m, LayerForm *form);            /* what `path:` says, or NULL */
-char *path_join(Arena *a, const char *outer, const char *inner);
 char *path_stem(Arena *a, const char *path);                  /* made a legal name */
 /* A written name becomes the tensor's, and known in the scope; in a block it makes way. */
 void model_define(Model *m, Tensor *t, const char *name, Place place);

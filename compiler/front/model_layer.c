@@ -8,7 +8,6 @@
  */
 #include "front/front.h"
 
-#include <string.h>
 
 static const char *const common_keys[] = {"from",  "name",   "path", "expect",  "weights",
                                           "group", "layout", "algo", "store", "schedule"};
@@ -79,7 +78,7 @@ static bool check_keys(const Model *m, const LayerForm *form, const OpDef *op)
 }
 
 /* ---- paths and names ---------------------------------------------------------------------- */
-char *path_join(Arena *a, const char *outer, const char *inner)
+static char *path_join(Arena *a, const char *outer, const char *inner)
 {
     bool both = outer && *outer && *inner;
     return arena_printf(a, "%s%s%s", outer ? outer : "", both ? "." : "", inner);

@@ -112,6 +112,9 @@ int buffer_indices(const Buffer *b, bool physical);
 /* The legal values of index i of an access to that many lanes, in a kernel physical or not. */
 void buffer_bounds(const Buffer *b, bool physical, int i, int lanes, int64_t *first,
                    int64_t *last);
+/* Of an access of a physical kernel: the number of its element in memory. false: it has not as
+ * many indices as the buffer, or the buffer is too large. */
+bool buffer_flat(Arena *a, const Buffer *b, const Index *index, int n, Index *flat);
 int64_t buffer_elements(const Buffer *b);        /* product of the physical extents */
 int64_t buffer_logical_elements(const Buffer *b);     /* without halos and slack */
 int64_t buffer_bytes(const Buffer *b);

@@ -68,6 +68,20 @@ void buffer_bounds(const Buffer *b, bool physical, int i, int lanes, int64_t *fi
         *last -= lanes - 1;
 }
 
+bool buffer_flat(Arena *a, const Buffer *b, const Index *index, int n, Index *flat)
+{
+    int64_t extent[MAX_DIMS], step = 1;
+    bool ok = buffer_physical(b, extent) == n;
+
+    *flat = index_const(0);
+    for (int i = n - 1; ok && i >= 0; i--) {
+        Index x = b->kind == BUF_LOCAL ? index_offset(index[i], b->dim[i].lo) : index[i];
+        *flat = index_add(a, index_scale(a, x, step), *flat);
+        ok = checked_mul(step, extent[i], &step);
+    }
+    return ok;
+}
+
 int64_t buffer_elements(const Buffer *b)
 {
     int64_t extent[MAX_DIMS], product = 1;

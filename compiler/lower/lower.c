@@ -148,8 +148,7 @@ static bool wrong_label(GroupCx *gc, const Node *n, const char *code, const char
                         const char *help)
 {
     diag_error(gc->lower->cx->diags, n->place, code, "%s", text);
-    diag_help(gc->lower->cx->diags, "%s", help);
-    return false;
+    return diag_help(gc->lower->cx->diags, "%s", help);
 }
 
 /* A label `store` must have a use: weights that the nests read as they are in the file. */

@@ -8,7 +8,8 @@
 #include "net2c_rt.h"
 #include "target/target.h"
 
-#define INLINE(attribute) "N2C_INLINE __attribute__((" attribute ")) "
+#define TARGET(features) "target(\"" features "\")"
+#define INLINE(features) "N2C_INLINE __attribute__((" TARGET(features) ")) "
 
 /* ---- single elements ------------------------------------------------------------------------ */
 
@@ -18,7 +19,7 @@ static const char scalar_helpers[] =
     "#pragma GCC diagnostic ignored \"-Wuninitialized\"\n"
     "#include <immintrin.h>\n"
     "#pragma GCC diagnostic pop\n"
-    INLINE("target(\"fma\")") "float n2c_fma_x86(float a, float b, float c)\n"
+    INLINE("fma") "float n2c_fma_x86(float a, float b, float c)\n"
     "{\n"
     "    return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));\n"
     "}\n"
@@ -44,26 +45,26 @@ static const Row x86 = {
 
 /* ---- vectors -------------------------------------------------------------------------------- */
 
-/* attribute: of functions; P: prefix of intrinsics; bits: of the vector type; BOUND("max"), with
+/* features: of functions; P: prefix of intrinsics; bits: of the vector type; BOUND("max"), with
  * "min" likewise: of a and b, but b where it is NaN; half: a load of half a vector from p; lane:
  * statements that return lane number `lane` of v. */
-#define HELPERS(row, attribute, P, bits, BOUND, half, lane) \
+#define HELPERS(row, features, P, bits, BOUND, half, lane) \
     "/* The second operand if it is greater or NaN, else the first; min likewise. */\n" \
-    INLINE(attribute) "__m" bits " n2c_max_" row "(__m" bits " a, __m" bits " b)\n" \
+    INLINE(features) "__m" bits " n2c_max_" row "(__m" bits " a, __m" bits " b)\n" \
     "{\n    return " BOUND("max") ";\n}\n" \
-    INLINE(attribute) "__m" bits " n2c_min_" row "(__m" bits " a, __m" bits " b)\n" \
+    INLINE(features) "__m" bits " n2c_min_" row "(__m" bits " a, __m" bits " b)\n" \
     "{\n    return " BOUND("min") ";\n}\n" \
-    INLINE(attribute) "__m" bits " n2c_pow2i_" row "(__m" bits " x)\n" \
+    INLINE(features) "__m" bits " n2c_pow2i_" row "(__m" bits " x)\n" \
     "{\n" \
     "    const __m" bits "i biased = " P "add_epi32(" P "cvtps_epi32(x), " P "set1_epi32(127));\n" \
     "    return " P "castsi" bits "_ps(" P "slli_epi32(biased, 23));\n" \
     "}\n" \
-    INLINE(attribute) "__m" bits " n2c_load_bf16_" row "(const uint16_t *p)\n" \
+    INLINE(features) "__m" bits " n2c_load_bf16_" row "(const uint16_t *p)\n" \
     "{\n" \
     "    const __m" bits "i wide = " P "cvtepu16_epi32(" half ");\n" \
     "    return " P "castsi" bits "_ps(" P "slli_epi32(wide, 16));\n" \
     "}\n" \
-    INLINE(attribute) "float n2c_lane_" row "(__m" bits " v, int lane)\n" \
+    INLINE(features) "float n2c_lane_" row "(__m" bits " v, int lane)\n" \
     "{\n" lane "}\n"
 
 /* fma: of $0, $1 and $2; SELECT("lt", "LT_OQ"): $2 where $0 < $1, else $3, by the comparison's name
@@ -95,14 +96,15 @@ static const Row x86 = {
     [INS_EXTRACT] = "n2c_lane_" row "($0, $1)", \
 }
 
-#define COMMON(row, attributes, required_cpu) \
+#define COMMON(row, feature_list, required_cpu) \
     .name = #row, \
     .loads = 2, \
     .l1_bytes = 32 * 1024, \
     .l2_bytes = 1024 * 1024, \
     .memory_bytes_per_cycle = 6, \
     .condition = "defined(N2C_X86_64)", \
-    .attribute = attributes, \
+    .attribute = TARGET(feature_list), \
+    .features = feature_list, \
     .cpu = required_cpu, \
     .cpu_name = #required_cpu, \
     .helpers = row##_helpers, \
@@ -111,7 +113,7 @@ static const Row x86 = {
 
 /* ---- x86-64-v4 ------------------------------------------------------------------------------ */
 
-#define AVX512 "target(\"avx512f,avx512dq,avx512bw,avx512vl,fma,avx2\")"
+#define AVX512 "avx512f,avx512dq,avx512bw,avx512vl,fma,avx2"
 #define BOUND512(op) "_mm512_mask_" op "_ps(b, _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q), b, a)"
 #define SELECT512(name, predicate) \
     "_mm512_mask_blend_ps(_mm512_cmp_ps_mask($0, $1, _CMP_" predicate "), $3, $2)"
@@ -138,7 +140,7 @@ const Row row_avx512 = {
 
 /* ---- x86-64-v3 ------------------------------------------------------------------------------ */
 
-#define AVX2 "target(\"avx2,fma\")"
+#define AVX2 "avx2,fma"
 #define BOUND256(op) \
     "_mm256_blendv_ps(_mm256_" op "_ps(b, a), b, _mm256_cmp_ps(b, b, _CMP_UNORD_Q))"
 #define SELECT256(name, predicate) \
@@ -166,7 +168,7 @@ const Row row_avx2 = {
 
 /* ---- x86-64-v2, without FMA: a multiply-add rounds twice ------------------------------------ */
 
-#define SSE4 "target(\"sse4.2\")"
+#define SSE4 "sse4.2"
 #define BOUND128(op) "_mm_blendv_ps(_mm_" op "_ps(b, a), b, _mm_cmpunord_ps(b, b))"
 #define SELECT128(name, predicate) "_mm_blendv_ps($3, $2, _mm_cmp" name "_ps($0, $1))"
 

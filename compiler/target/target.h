@@ -42,6 +42,7 @@ typedef struct Row {
     /* C text; NULL: none */
     const char *condition;         /* of the preprocessor, for compilers that know it */
     const char *attribute;         /* per-function attribute, e.g. target("avx512f,...") */
+    const char *features;          /* "avx2,fma": what LLVM may use; NULL: what every CPU has */
     const char *vector_type;       /* C type of a full f32 vector */
     unsigned cpu;                  /* bits of n2c_cpu_features() that it needs */
     const char *cpu_name;          /* and their name in C */

@@ -13,7 +13,7 @@ ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().paren
 COMPILER = ROOT / "compiler"
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 600, 60, 100
-COMPILER_LINES, RUNTIME_LINES = 26000, 700
+COMPILER_LINES, RUNTIME_LINES = 29000, 700
 GOLDEN_PER_PASS = 3
 
 # folder -> folders whose header it may include
@@ -32,6 +32,9 @@ MAY_INCLUDE = {
                "emit"],
     "include": ["base", "graph", "loop", "target", "ops", "passes"],
 }
+
+# What the plugin net2c_llvm.so is made of.
+LLVM_FILES = ("emit_llvm.h", "jit.c")
 
 # Operators whose names are also plain words of C code: they say nothing about a network.
 NEUTRAL = set("add sub mul div min max pow sqrt exp neg abs pad slice split clip identity".split())
@@ -99,8 +102,8 @@ def check_includes(source):
         if match.group(1) == "<":
             if name == "yaml.h" and source.path.name != "yaml.c":
                 report(source.path, line, "yaml.h is for yaml.c only")
-            if name.startswith("llvm-c/") and source.path.name not in ("emit_llvm.c", "jit.c"):
-                report(source.path, line, "llvm-c is for emit_llvm.c and jit.c only")
+            if name.startswith("llvm-c/") and source.path.name not in LLVM_FILES:
+                report(source.path, line, f"llvm-c is for {', '.join(LLVM_FILES)} only")
         elif top in MAY_INCLUDE and top != folder and top not in MAY_INCLUDE[folder]:
             report(source.path, line, f"{folder}/ may not include {name}")
 
@@ -149,9 +152,10 @@ def operators():
 
 
 def check_operator_names(source, names):
-    """emit/ knows types, loops, loads, stores and lanes; it names no operator."""
+    """emit/ knows types, loops, loads, stores and lanes; it names no operator. What LLVM calls its
+    functions is LLVM's business."""
     spoken = [(source.line(m.start()), m.group(0))
-              for m in re.finditer(r"[A-Za-z_]\w*", source.code)] + source.strings
+              for m in re.finditer(r"(?!LLVM)\b[A-Za-z_]\w*", source.code)] + source.strings
     for line, text in spoken:
         for name in names:
             inside = name in text.lower() if "_" in name else \
