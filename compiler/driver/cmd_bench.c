@@ -22,6 +22,7 @@ static const char *const settings[N_SETTINGS] = {"network", "isa", "precision", 
 typedef struct Bench {
     Cx *cx;
     const Module *module;
+    Backend backend;
     Session *session;
     void **io;
     int64_t batch;
@@ -144,8 +145,8 @@ static void print_json(const Bench *b, const Options *o)
             str_add(&s, b->here[i]);
     }
     str_add(&s, ",\n \"cc\": ");
-    json_quote(&s, b->session->jit ? "jit"
-                                   : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
+    json_quote(&s, b->backend == BACKEND_JIT
+                        ? "jit" : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
     str_printf(&s, ", \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
                figure_fixed(a, figures_median(b->whole, b->runs), 6),
@@ -289,6 +290,7 @@ int cmd_bench(Cx *cx, const Options *o)
         return bench_ablate(cx, o);
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
+    b.backend = p.backend;
     bool ok = open_bench(&b, &p, w, o);
     weights_close(w);
     ok = ok && check_settings(&b, o) && measure_whole(&b) &&

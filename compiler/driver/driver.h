@@ -76,6 +76,7 @@ int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, in
 /* ---- progress: what takes over a second says so on stderr ----------------------------------- */
 void progress_start(Cx *cx, const Options *o);      /* of each cx_phase */
 void progress_end(void);
+void progress_crash(void);                           /* for the handler of a signal */
 bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
@@ -187,6 +188,8 @@ typedef struct CodeFiles {
     uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
+bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
+               EmitFiles *files);             /* the texts alone, which need no weights */
 /* .c, .h, .n2w and .json of BASE, a name without a folder, in memory; *blob is the third. */
 bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
                Bytes *blob);
@@ -194,9 +197,12 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* What the C compiler makes of the C file. NULL: reported. */
+const char *code_assembly(const Pipeline *p, const Options *o);
 /* The weights alone, for code that does not check whose they are. */
 bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
-/* Of n folders named as seen from where this program lies, the first with the file; or NULL. */
+/* Of n folders named as seen from where this library or program lies, the first with the file; or
+ * NULL. */
 const char *folder_beside(Cx *cx, const char *const *folder, int n, const char *file);
 
 typedef struct JitCode JitCode;    /* a module in this process, made without a C compiler */
@@ -224,6 +230,13 @@ Session *session_open(Pipeline *p, const Weights *w, const Options *o);
 bool session_run(Session *s, void *const *io, size_t batch, const n2c_exec *exec);
 void session_close(Session *s);                      /* cx_delete does it too */
 
+const LlvmPlugin *llvm_plugin(Cx *cx);               /* NULL: reported */
+LlvmUnit llvm_unit(const Pipeline *p);
+JitCode *jit_load(const Pipeline *p);                /* NULL: reported */
+/* As the generated function that runs a network; s has weights and arena. */
+n2c_status jit_run(const Session *s, void *const *io, size_t batch, const n2c_exec *exec);
+void jit_unload(JitCode *c);
+
 /* Kernels for the same step of a pipeline's module, in one module, by schedule, timed in turn. */
 enum { MAX_TRIALS = 16 };
 typedef struct Trials {
@@ -238,13 +251,6 @@ bool trials_run(Pipeline *p, const Weights *w, const Options *o, int step, Trial
                 double end);
 /* How many kernels for this step can be in one module: their weights lie in memory together. */
 int trials_room(const Pipeline *p, int step);
-
-const LlvmPlugin *llvm_plugin(Cx *cx);               /* NULL: reported */
-LlvmUnit llvm_unit(const Pipeline *p);
-JitCode *jit_load(const Pipeline *p);                /* NULL: reported */
-/* As the generated function that runs a network; s has weights and arena. */
-n2c_status jit_run(const Session *s, void *const *io, size_t batch, const n2c_exec *exec);
-void jit_unload(JitCode *c);
 
 /* ---- tensors in and out ---------------------------------------------------------------------- */
 typedef struct Npy {

@@ -50,9 +50,9 @@ struct JitCode {
 
 const LlvmPlugin *llvm_plugin(Cx *cx)
 {
-    static const char *const folders[] = {"", NET2C_PLUGIN_BESIDE};
+    static const char *const folders[] = {"", "/net2c", NET2C_PLUGIN_BESIDE};
     const char *path = getenv("NET2C_LLVM"), *folder;
-    if ((!path || !*path) && (folder = folder_beside(cx, folders, 2, PLUGIN)))
+    if ((!path || !*path) && (folder = folder_beside(cx, folders, 3, PLUGIN)))
         path = arena_printf(cx->perm, "%s/" PLUGIN, folder);
     void *library = path && *path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     const char *why = library ? NULL : path && *path ? dlerror() : "there is no " PLUGIN;

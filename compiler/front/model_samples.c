@@ -51,9 +51,9 @@ static double read_number(Model *m, const Yaml *y, const char *what, bool whole,
 static bool path_is_below(const char *path)
 {
     bool below = *path != '/';
-    for (const char *part = path; below && part; part = strchr(part + 1, '/')) {
-        const char *name = part + (*part == '/');
-        below = strncmp(name, "..", 2) != 0 || (name[2] && name[2] != '/');
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        below &= strncmp(part, "..", 2) != 0 || (part[2] && part[2] != '/');
     }
     return below;
 }

@@ -13,7 +13,7 @@ ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().paren
 COMPILER = ROOT / "compiler"
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 600, 60, 100
-COMPILER_LINES, RUNTIME_LINES = 29000, 700
+COMPILER_LINES, RUNTIME_LINES, PLUGIN_LINES = 29000, 700, 900
 GOLDEN_PER_PASS = 3
 
 # folder -> folders whose header it may include
@@ -35,6 +35,7 @@ MAY_INCLUDE = {
 
 # What the plugin net2c_llvm.so is made of.
 LLVM_FILES = ("emit_llvm.h", "jit.c")
+PLUGIN_FILES = LLVM_FILES + ("emit_llvm.c", "emit_llvm_expr.c")
 
 # Operators whose names are also plain words of C code: they say nothing about a network.
 NEUTRAL = set("add sub mul div min max pow sqrt exp neg abs pad slice split clip identity".split())
@@ -232,7 +233,7 @@ def main():
             if not set(p.relative_to(ROOT).parts) & set(hidden)]
     check_unique_names(tree)
     names = operators()
-    total = {"compiler": 0, "runtime": 0}
+    total = {"compiler": 0, "runtime": 0, "LLVM plugin": 0}
     for path in (p for p in tree if p.suffix in (".c", ".h", ".def")):
         source = Source(path)
         check_size(source)
@@ -241,7 +242,8 @@ def main():
             report(path, line, f"{word} left behind")
         part = path.relative_to(ROOT).parts[0]
         if part in total and path.name != "codes.def":     # explanations for users, no code
-            total[part] += sum(1 for line in source.uncommented.split("\n") if line.strip())
+            counted = "LLVM plugin" if path.name in PLUGIN_FILES else part
+            total[counted] += sum(1 for line in source.uncommented.split("\n") if line.strip())
         if COMPILER in path.parents:
             check_includes(source)
             check_words(source)
@@ -251,15 +253,16 @@ def main():
         if part == "runtime":
             for line, word in source.find(re.compile(r'#include "(?!net2c_rt\.h)[^"]*"')):
                 report(path, line, f"runtime sees nothing of the compiler: {word}")
-    for part, budget in (("compiler", COMPILER_LINES), ("runtime", RUNTIME_LINES)):
+    for part, budget in (("compiler", COMPILER_LINES), ("runtime", RUNTIME_LINES),
+                         ("LLVM plugin", PLUGIN_LINES)):
         if total[part] > budget:
-            violations.append(f"{part}/: {total[part]} lines of code, {budget} are allowed")
+            violations.append(f"{part}: {total[part]} lines of code, {budget} are allowed")
     passes = check_passes()
     for violation in violations:
         print(violation)
     print(f"structure: {len(tree)} files, compiler {total['compiler']} lines of code, runtime "
-          f"{total['runtime']} lines, {passes} passes, {len(names)} operators: "
-          f"{len(violations)} violations")
+          f"{total['runtime']} lines, LLVM plugin {total['LLVM plugin']} lines, {passes} passes, "
+          f"{len(names)} operators: {len(violations)} violations")
     return 1 if violations else 0
 
 

@@ -2,7 +2,7 @@
 """test_jit: code that LLVM makes in net2c's own process gives the bits of the generated C, for every
 instruction set that this CPU has; and what the plugin offers besides.
 
-    test_jit.py             lenet5, the other operators, samples of the grid
+    test_jit.py             lenet5, the other operators, random networks, samples of the grid
     test_jit.py MODEL...    these, with weights at random
 
 Inputs hold NaN, infinities and denormal numbers too; all NaNs count as equal. Without the plugin
@@ -20,14 +20,17 @@ from array import array
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "fixtures"))
+sys.path[:0] = [str(ROOT / "tests" / "fixtures"), str(ROOT / "tests" / "e2e")]
 import fixture_data
+import random_networks
 
 NET2C = Path(os.environ.get("NET2C", ROOT / "build" / "net2c")).resolve()
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", ROOT / "build" / "test_jit")).resolve()
 ROWS = {"avx512": "avx512f", "avx2": "avx2", "sse4": "sse4_2", "portable": "", "scalar": ""}
 SPECIAL = (math.nan, math.inf, -math.inf, -0.0, 2.0**-149, -(2.0**-130), 3e38)
-ITEMS = 3
+RANDOM = range(1, 7)
+# what is small compiles longer than it runs
+ITEMS, LEVEL = (1, "-O1") if sys.argv[1:] else (3, "-O0")
 failures, compared = [], 0
 
 
@@ -85,9 +88,9 @@ class Model:
         return [b for f in files if f.exists() for b in bits(f)]
 
     def compare(self, row, *options):
-        """The C code for any options is one and the same text, so it runs once, at -O0."""
+        """The C code runs on one thread, that of LLVM on two as well."""
         global compared
-        want = self.run(f"--isa={row}", "--cflags=-O0", *options)
+        want = self.run(f"--isa={row}", f"--cflags={LEVEL}", *options)
         for more in ([], ["--threads=2"]):
             got = self.run(f"--isa={row}", "--backend=jit", *options, *more)
             differ = sum(a != b for a, b in zip(got, want)) + abs(len(got) - len(want))
@@ -102,6 +105,13 @@ def rows():
     except OSError:
         flags = []
     return [row for row, flag in ROWS.items() if not flag or flag in flags]
+
+
+def check_random(row):
+    for number in RANDOM:
+        path = FOLDER / f"random{number}.yaml"
+        path.write_text(random_networks.network(number), encoding="utf-8")
+        Model(path, number % 2).compare(row)
 
 
 def check_grid(row, part):
@@ -169,6 +179,7 @@ def main():
         Model(lenet5, False, lenet5.with_suffix(".safetensors")).compare(row, "--batch=2")
         for special in (False, True):
             Model(ROOT / "tests" / "fixtures" / "operators.yaml", special).compare(row)
+        check_random(row)
         check_grid(row, number)
     if not sys.argv[1:]:
         check_verbs(Model(lenet5, True, lenet5.with_suffix(".safetensors")))
