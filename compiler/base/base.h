@@ -58,7 +58,8 @@ typedef struct Diags Diags;
 Diags *diags_new(Arena *a);
 /* Register the text of a file so that messages can quote its lines. text need not end in 0. */
 void diags_add_source(Diags *d, const char *file, const char *text, size_t len);
-void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
+/* Always false, for functions that return false when they have reported. */
+bool diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 #define diag_error(d, ...) diag_add((d), DIAG_ERROR, __VA_ARGS__)
 #define diag_note(d, p, ...) diag_add((d), DIAG_NOTE, (p), NULL, __VA_ARGS__)
