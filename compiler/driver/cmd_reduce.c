@@ -98,15 +98,23 @@ static int run_command(const Reduce *r)
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
+static bool is_read(const Graph *g, const Tensor *t)
+{
+    bool found = false;
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int j = 0; j < g->nodes[i]->n_in; j++)
+            found = found || g->nodes[i]->in[j] == t;
+    return found;
+}
+
 /* Layers that reach no output go, and inputs that nobody reads but the last one. */
 static void sweep(Graph *g)
 {
     for (int i = g->n_nodes - 1; i >= 0; i--)
-        if (!graph_is_output(g, g->nodes[i]->out) &&
-            graph_consumers(g, g->nodes[i]->out, NULL, 0) == 0)
+        if (!graph_is_output(g, g->nodes[i]->out) && !is_read(g, g->nodes[i]->out))
             graph_remove_node(g, g->nodes[i]);
     for (int i = g->n_inputs - 1; i >= 0 && g->n_inputs > 1; i--)
-        if (graph_consumers(g, g->inputs[i], NULL, 0) == 0) {
+        if (!is_read(g, g->inputs[i])) {
             g->n_inputs--;
             memmove(&g->inputs[i], &g->inputs[i + 1],
                     (size_t)(g->n_inputs - i) * sizeof *g->inputs);
