@@ -1,7 +1,7 @@
 # What cmake --install puts where: the program, the libraries with their headers, those for passes
-# from outside, the files by which CMake and pkg-config find them, documents and examples.
-# Everything refers to its neighbours by
-# relative paths, so the tree may be installed to any prefix and moved later.
+# from outside, the files by which CMake and pkg-config find them, documents and examples. Everything
+# refers to its neighbours by relative paths, so the tree may be installed to any prefix and moved
+# later.
 
 include(CMakePackageConfigHelpers)
 
@@ -52,5 +52,5 @@ foreach(package ${NET2C_PACKAGES})
 endforeach()
 
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.png")
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})

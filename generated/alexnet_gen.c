@@ -3,7 +3,7 @@
  * How to use it: alexnet_gen.h.
  * Options: --isa=avx512
  * Instruction set avx512: x86-64-v4: AVX-512 F, DQ, BW, VL.
- * Model hash: 7703047f69a589c8
+ * Model hash: c97a5afd9578514e
  */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -3823,7 +3823,7 @@ n2c_status alexnet_bind(alexnet_model *m, const void *weights, size_t bytes)
         return N2C_BAD_ARGUMENT;
     m->weights = NULL;
     m->isa = 0;
-    status = n2c_blob_verify(weights, bytes, UINT64_C(0x7703047f69a589c8));
+    status = n2c_blob_verify(weights, bytes, UINT64_C(0xc97a5afd9578514e));
     if (status != N2C_OK)
         return status;
     if (bytes != ALEXNET_WEIGHTS_BYTES)

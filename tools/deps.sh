@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that the named parts of the work need and that are missing.
-# usage: tools/deps.sh build|llvm|test|demo|bench|fixtures|ci ...
+# usage: tools/deps.sh build|llvm|test|demo|bench|fixtures|browser|ci ...
 # Root or sudo is used for apt-get. NET2C_NO_INSTALL=1 prints the command instead.
 # Exit status: 0 everything is there; 5 something is missing and was not installed.
 set -u
@@ -14,11 +14,12 @@ for part in "$@"; do
     demo) packages+=(libstb-dev) ;;
     bench) packages+=(clang g++ python3 python3-venv) ;;
     fixtures) packages+=(python3 python3-numpy python3-torch dataset-fashion-mnist) ;;
+    browser) packages+=(chromium fonts-dejavu-core) ;;     # looks at the page of opt --html
     ci) packages+=(gcc g++ libc6-dev clang make cmake pkg-config libyaml-dev libcmocka-dev libstb-dev
                    python3 python3-numpy python3-torch python3-yaml dataset-fashion-mnist
                    locales binutils) ;;
     *)
-        echo "deps.sh: unknown part '$part' (build, llvm, test, demo, bench, fixtures, ci)" >&2
+        echo "deps.sh: unknown part '$part' (build, llvm, test, demo, bench, fixtures, browser, ci)" >&2
         exit 2
         ;;
     esac

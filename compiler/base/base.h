@@ -48,7 +48,8 @@ typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE, DIAG_HELP, DIAG_REMARK } Dia
 typedef struct Diag {
     DiagKind kind;
     Place place;
-    const char *code;  /* "E0203" or NULL; notes and helps belong to the error before them */
+    const char *code;  /* "E0203" or NULL, of a remark the pass; notes and helps belong to the
+                          error before them */
     const char *text;
 } Diag;
 
@@ -62,6 +63,8 @@ void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *fo
 #define diag_error(d, ...) diag_add((d), DIAG_ERROR, __VA_ARGS__)
 #define diag_note(d, p, ...) diag_add((d), DIAG_NOTE, (p), NULL, __VA_ARGS__)
 #define diag_help(d, ...) diag_add((d), DIAG_HELP, NO_PLACE, NULL, __VA_ARGS__)
+/* What passes have to say, see pass_remark(), is kept but not rendered. */
+void diags_hide_remarks(Diags *d);
 int diags_error_count(const Diags *d);
 int diags_count(const Diags *d);
 const Diag *diags_get(const Diags *d, int i);

@@ -30,6 +30,7 @@ struct Diags {
     size_t count, cap;
     int errors, dropped;           /* all errors; those that were not stored */
     Map *sources;                  /* file name to Source */
+    bool remarks_hidden;
 };
 
 Diags *diags_new(Arena *a)
@@ -60,6 +61,11 @@ void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *fo
     va_end(args);
     d->diag = arena_grow(d->arena, d->diag, d->count, d->count + 1, &d->cap, sizeof(Diag));
     d->diag[d->count++] = (Diag){kind, p, code, text};
+}
+
+void diags_hide_remarks(Diags *d)
+{
+    d->remarks_hidden = true;
 }
 
 int diags_error_count(const Diags *d)
@@ -190,7 +196,7 @@ static void render(const Diags *d, Str *s, const Diag *m, bool color)
         str_add(s, ")");
     }
     str_char(s, '\n');
-    if (placed && !attached)
+    if (placed && !attached && m->kind != DIAG_REMARK)     /* there are many: a line each */
         add_quote(d, s, m->place, on, off);
 }
 
@@ -200,7 +206,7 @@ char *diags_render(const Diags *d, Arena *a, int first, bool color)
     int errors = 0;
     for (size_t i = first < 0 ? 0 : (size_t)first; i < d->count; i++) {
         errors += d->diag[i].kind == DIAG_ERROR;
-        if (errors <= MAX_ERRORS)
+        if (errors <= MAX_ERRORS && !(d->remarks_hidden && d->diag[i].kind == DIAG_REMARK))
             render(d, &s, &d->diag[i], color);
     }
     if (errors > MAX_ERRORS)

@@ -58,8 +58,11 @@ static void open_temp(OutFile *f)
     for (int try = 0; try < NAME_TRIES; try++) {
         f->temp = arena_printf(f->cx->perm, "%s.%ld.%d.tmp", f->path, (long)getpid(), try);
         f->fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd >= 0 || errno != EEXIST)
-            break;
+        if (f->fd >= 0)
+            return;
+        f->temp = NULL;                /* somebody else's */
+        if (errno != EEXIST)
+            return;
     }
 }
 
@@ -68,23 +71,25 @@ OutFile *out_open(Cx *cx, const char *path)
     OutFile *f = NEW(cx->perm, OutFile);
     f->cx = cx;
     f->path = resolve(cx->perm, path);
+    f->fd = -1;
     struct stat st;
-    if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        if (S_ISDIR(st.st_mode)) {
-            file_error(cx, "E0105", "write", path, EISDIR);
-            return NULL;
-        }
-        f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
-    } else {
-        open_temp(f);
-    }
-    if (f->fd < 0) {
-        file_error(cx, "E0105", "create", path, errno);
+    bool special = stat(f->path, &st) == 0 && !S_ISREG(st.st_mode);
+    if (special && S_ISDIR(st.st_mode)) {
+        file_error(cx, "E0105", "write", path, EISDIR);
         return NULL;
     }
+    /* In the list before it is there, for whoever a signal tells to remove it. */
     f->next = cx->open_files;
     cx->open_files = f;
-    return f;
+    if (special)
+        f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+    else
+        open_temp(f);
+    if (f->fd >= 0)
+        return f;
+    cx->open_files = f->next;
+    file_error(cx, "E0105", "create", path, errno);
+    return NULL;
 }
 
 static bool write_memory(OutFile *f, size_t at, const void *data, size_t n)

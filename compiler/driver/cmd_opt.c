@@ -7,8 +7,9 @@
  *
  * contract: needs no weights. Prints one IR at the end, the graph or the loops, unless an option
  * asks for something else: what passes get or leave, each behind a comment that names the pass;
- * what they change; a table. --emit=llvm and obj ask for all kernels as LLVM's text or an object
- * file, by the LLVM plugin. Without --emit it is the one that the last pass works on.
+ * what they change; a table; a page. --emit=c and asm ask for the generated C and what becomes of
+ * it, llvm and obj for all kernels as LLVM's text or an object file, by the LLVM plugin. Without
+ * --emit it is the IR that the last pass works on.
  */
 #include "driver/driver.h"
 
@@ -83,12 +84,24 @@ static void start_stage(Opt *x, const char *name, const PassDef *pass)
                                       .values = str_new(a)};
 }
 
+/* Stages are those of the first instruction set and batch; the others only follow. */
+static bool in_stages(const Opt *x, Ir ir)
+{
+    const Module *m = x->pipeline.module;
+    if (ir.graph || ir.module)
+        return ir.graph || ir.module == m;
+    for (int i = 0; i < m->n_steps; i++)
+        if (m->step[i].kernel == ir.kernel)
+            return true;
+    return false;
+}
+
 static void before_pass(void *user, const PassDef *p, const Graph *g, const Kernel *k,
                         const Module *m)
 {
     Opt *x = user;
     const Ir ir = {g, k, m};
-    if (x->stage[x->n_stages - 1].pass != p)
+    if (x->stage[x->n_stages - 1].pass != p && in_stages(x, ir))
         start_stage(x, p->name, p);
     print_ir(x, OPT_PRINT_BEFORE, "before", p->name, ir);
     if (x->options->n[OPT_PRINT_CHANGED])
@@ -111,7 +124,7 @@ static void after_pass(void *user, const PassDef *p, const Graph *g, const Kerne
     print_ir(x, OPT_PRINT_AFTER, "after", p->name, ir);
     if (x->options->n[OPT_PRINT_CHANGED])
         print_changes(x, p->name, ir);
-    if (x->report)
+    if (x->report && in_stages(x, ir))
         report_ir(x->report, &x->stage[x->n_stages - 1], ir);
     if (diags_error_count(x->cx->diags) == 0)
         check(x, p->name, ir);
@@ -139,7 +152,7 @@ static bool run_on_loops(Opt *x)
     return between(x, "lowering", (Ir){NULL, NULL, p->module}) && pipeline_module(p);
 }
 
-typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_LLVM, EMIT_OBJECT } Emit;
+typedef enum { EMIT_GRAPH, EMIT_LOOP, EMIT_C, EMIT_ASM, EMIT_LLVM, EMIT_OBJECT } Emit;
 
 /* --emit, or what the last pass that runs works on. */
 static bool emits_graph(const Opt *x, Emit emit)
@@ -154,11 +167,7 @@ static bool emits_graph(const Opt *x, Emit emit)
     return last == LEVEL_GRAPH;
 }
 
-/* What is printed in place of the last IR. */
-static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED, OPT_STATS,
-                                OPT_HTML};
-
-static bool print_code(const Opt *x, Emit emit)
+static bool print_llvm(const Opt *x, Emit emit)
 {
     const LlvmPlugin *plugin = llvm_plugin(x->cx);
     const LlvmUnit unit = llvm_unit(&x->pipeline);
@@ -169,15 +178,38 @@ static bool print_code(const Opt *x, Emit emit)
     return true;
 }
 
+static bool print_code(const Opt *x, Emit emit)
+{
+    const Pipeline *p = &x->pipeline;
+    const CodeWish wish = {.manifest = false};
+    EmitFiles files;
+    if (emit >= EMIT_LLVM)
+        return print_llvm(x, emit);
+    const char *text = emit == EMIT_ASM ? code_assembly(p, x->options)
+                       : code_emit(x->cx, p, p->graph->name, &wish, &files) ? files.c.data : NULL;
+    if (text)
+        fputs(text, stdout);
+    return text != NULL;
+}
+
+/* The IR that is left at the end, or what --emit asks for. */
+static bool prints_end(const Options *o)
+{
+    static const OptId instead[] = {OPT_PRINT_BEFORE, OPT_PRINT_AFTER, OPT_PRINT_CHANGED,
+                                    OPT_STATS, OPT_HTML};
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+        if (o->n[instead[i]])
+            return false;
+    return true;
+}
+
 static bool run(Opt *x, Emit emit)
 {
     const Options *o = x->options;
     const char *bench = NULL;
     double minimum;
     Pipeline *p = &x->pipeline;
-    bool graph = emits_graph(x, emit), result = true;
-    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
-        result = result && !o->n[instead[i]];
+    bool graph = emits_graph(x, emit);
     if (graph && p->schedules) {
         diag_error(x->cx->diags, NO_PLACE, "E0009", "--schedule is for loops, not for graphs");
         diag_help(x->cx->diags, "write --emit=loop");
@@ -198,9 +230,9 @@ static bool run(Opt *x, Emit emit)
     if (x->report && !report_write(x->report, option_text(o, OPT_HTML, NULL), p, x->stage,
                                    x->n_stages, bench))
         return false;
-    if (emit >= EMIT_LLVM)
+    if (emit >= EMIT_C)
         return print_code(x, emit);
-    if (result) {
+    if (prints_end(o)) {
         const Ir ir = {graph ? p->graph : NULL, NULL, graph ? NULL : p->module};
         fputs(ir_text(x->cx->perm, ir), stdout);
     }
@@ -215,15 +247,12 @@ static void check_names(const Opt *x, OptId option)
 
 int cmd_opt(Cx *cx, const Options *o)
 {
-    static const char *const emits[] = {"graph", "loop", "llvm", "obj"};
+    static const char *const emits[] = {"graph", "loop", "c", "asm", "llvm", "obj"};
     Opt x = {.cx = cx, .options = o, .text = o->n[OPT_VERIFY_TEXT] > 0};
-    int emit = option_word(cx, o, OPT_EMIT, emits, 4);
-    bool part = o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER];
-    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
-        part = part || o->n[instead[i]];
-    if (emit >= EMIT_LLVM && part)
-        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=llvm and --emit=obj take the whole "
-                   "pipeline: no --passes, --stop-after and nothing else to print");
+    int emit = option_word(cx, o, OPT_EMIT, emits, 6);
+    if (emit >= EMIT_C && (o->n[OPT_PASSES] || o->n[OPT_STOP_AFTER] || !prints_end(o)))
+        diag_error(cx->diags, NO_PLACE, "E0009", "--emit=%s takes the whole pipeline: no "
+                   "--passes, --stop-after and nothing else to print", emits[emit]);
     if (o->n_arguments == 0 && !o->n[OPT_PRINT_PIPELINE]) {
         diag_error(cx->diags, NO_PLACE, "E0005", "opt needs a MODEL");
         diag_help(cx->diags, "or --print-pipeline");
@@ -240,8 +269,13 @@ int cmd_opt(Cx *cx, const Options *o)
         print_pipeline(&x.pipeline);
         return STATUS_OK;
     }
-    if (o->n[OPT_HTML])
+    if (o->n[OPT_HTML]) {
         x.report = report_new(cx);
+        if (!o->n[OPT_REMARKS]) {
+            x.pipeline.pass_cx.remarks = REMARK_DONE | REMARK_MISSED;
+            diags_hide_remarks(cx->diags);
+        }
+    }
     if (o->n[OPT_VERIFY_EXEC])
         x.exec = exec_check_new(cx, x.pipeline.pass_cx.row);
     x.color = wants_color(stdout);

@@ -74,8 +74,7 @@ static const char *command_of(const Pipeline *p)
     return s.data;
 }
 
-static bool emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
-                 EmitFiles *files)
+bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish, EmitFiles *files)
 {
     const EmitOptions o = {.base_name = base_name(base), .command = command_of(p),
                            .version = NET2C_VERSION, .row = p->row, .n_rows = p->n_rows,
@@ -243,7 +242,7 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 {
     EmitFiles *files = NEW(cx->perm, EmitFiles);
     const CodeWish wish = {.manifest = true};
-    if (!emit(cx, p, base, &wish, files))
+    if (!code_emit(cx, p, base, &wish, files))
         return false;
     list_files(cx, base, &wish, files, out);
     for (int i = 0; i < out->n; i++)
@@ -260,7 +259,7 @@ bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
     EmitFiles *files = NEW(cx->perm, EmitFiles);
     OutFile *file[MAX_CODE_FILES];
     bool array = wish->weights_as == WEIGHTS_ARRAY;
-    if ((array && !check_array(cx, p->module)) || !emit(cx, p, base, wish, files))
+    if ((array && !check_array(cx, p->module)) || !code_emit(cx, p, base, wish, files))
         return false;
     list_files(cx, base, wish, files, out);
     if (!make_folders(cx, base) || !open_all(cx, file, out))

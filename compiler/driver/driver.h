@@ -76,6 +76,7 @@ int option_word(Cx *cx, const Options *o, OptId id, const char *const *words, in
 /* ---- progress: what takes over a second says so on stderr ----------------------------------- */
 void progress_start(Cx *cx, const Options *o);      /* of each cx_phase */
 void progress_end(void);
+void progress_crash(void);                           /* for the handler of a signal */
 bool wants_color(FILE *f);                           /* a terminal, and NO_COLOR is not set */
 
 /* Measured numbers as text: with so many decimals; with three digits and an exponent. */
@@ -184,6 +185,8 @@ typedef struct CodeFiles {
     uint64_t bytes[MAX_CODE_FILES];
     int n;
 } CodeFiles;
+bool code_emit(Cx *cx, const Pipeline *p, const char *base, const CodeWish *wish,
+               EmitFiles *files);             /* the texts alone, which need no weights */
 /* .c, .h, .n2w and .json of BASE, a name without a folder, in memory; *blob is the third. */
 bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, CodeFiles *out,
                Bytes *blob);
@@ -191,6 +194,8 @@ bool code_make(Cx *cx, const Pipeline *p, const Weights *w, const char *base, Co
 bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
                 const CodeWish *wish, CodeFiles *out);
 
+/* What the C compiler makes of the C file. NULL: reported. */
+const char *code_assembly(const Pipeline *p, const Options *o);
 /* The weights alone, for code that does not check whose they are. */
 bool code_write_weights(Cx *cx, const Pipeline *p, const Weights *w, const char *path);
 /* Of n folders named as seen from where this library or program lies, the first with the file; or

@@ -6,8 +6,9 @@
  *
  * contract: what an IR has not got is -1. Multiply-adds of a graph are those of the operators'
  * definitions, of a module the fused ones that its loops execute, tests and early ends not counted:
- * the same for naive sums, more for padded tiles, fewer for Winograd. Bytes of activations are of
- * each one in memory of its own until a plan says how much memory they take together.
+ * the same for naive sums, more for padded tiles, fewer for Winograd; all items of a batch count.
+ * Bytes of activations are of each one in memory of its own until a plan says how much memory they
+ * take together.
  */
 #include "driver/driver.h"
 

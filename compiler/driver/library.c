@@ -152,8 +152,8 @@ static const Options *make_options(Cx *cx, const net2c_job *job, VerbId verb)
 {
     static const OptId allowed[] = {OPT_DEFINE, OPT_DISABLE_PASS, OPT_ISA, OPT_BATCH,
                                     OPT_PRECISION, OPT_MATH, OPT_REMARKS, OPT_PASS_CMD,
-                                    OPT_PASS_CMD_AFTER, OPT_USE_ISA, OPT_CC, OPT_CFLAGS,
-                                    OPT_THREADS};
+                                    OPT_PASS_CMD_AFTER, OPT_SCHEDULE, OPT_USE_ISA, OPT_CC,
+                                    OPT_CFLAGS, OPT_THREADS};
     Arena *a = cx->perm;
     Options *o = NEW(a, Options);
     *o = (Options){.verb = verb, .model = job->model.bytes, .weights = job->weights.bytes};

@@ -63,18 +63,20 @@ static void leave_mapped_file(int signal)
 static void clean_up(int signal)
 {
     cx_interrupt(running);
+    if (signal != SIGINT && signal != SIGTERM && signal != SIGHUP)
+        progress_crash();
     raise(signal);
 }
 
 /* The second time the handler is gone: a program that is slow to clean up can be ended too. */
 static void catch_ends(void)
 {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGSEGV, SIGILL, SIGFPE, SIGABRT};
     const struct sigaction clean = {.sa_handler = clean_up,
                                     .sa_flags = (int)(SA_NODEFER | SA_RESETHAND)};
     struct sigaction old;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
             sigaction(ends[i], &clean, NULL);
 }
 

@@ -16,7 +16,7 @@ typedef struct VerbDef {
     int minimum, maximum;
 } VerbDef;
 
-typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER } Kind;
+typedef enum { FLAG, TEXT, LIST, MANY, COUNT, NUMBER, CHOICE } Kind;
 
 typedef struct OptionDef {
     const char *name;
@@ -150,6 +150,8 @@ static void store_value(Parse *p, int id, const char *value)
 static void set_option(Parse *p, int id, const char *value)
 {
     const OptionDef *d = &option_table[id];
+    if (d->kind == CHOICE && !value)
+        value = arena_strndup(p->cx->perm, d->value, strcspn(d->value, "|"));
     if (d->kind == FLAG && value)
         usage_error(p->cx, "E0002", arena_printf(p->cx->perm, "--%s takes no value", d->name),
                     p->out->verb);
@@ -213,7 +215,8 @@ static void parse_option(Parse *p, const char *word)
         unknown_option(p, word);
         return;
     }
-    if (option_table[id].kind != FLAG && !value && p->at < p->n)
+    Kind kind = option_table[id].kind;
+    if (kind != FLAG && kind != CHOICE && !value && p->at < p->n)
         value = p->word[p->at++];
     set_option(p, id, value);
 }

@@ -121,6 +121,15 @@ static bool find_choice(Cx *cx, const Options *o, OptId option, const char *firs
     return str_eq(value, second);
 }
 
+/* The kinds that are wanted. */
+static unsigned find_remarks(Cx *cx, const Options *o)
+{
+    static const char *const words[] = {"all", "done", "missed"};
+    static const unsigned kinds[] = {REMARK_DONE | REMARK_MISSED, REMARK_DONE, REMARK_MISSED};
+    int word = option_word(cx, o, OPT_REMARKS, words, 3);
+    return o->n[OPT_REMARKS] && word >= 0 ? kinds[word] : 0;
+}
+
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
 {
     static const char *const backends[] = {"c", "jit", "interp"};
@@ -131,7 +140,7 @@ bool pipeline_start(Pipeline *p, Cx *cx, const Options *o)
     p->pass_cx = (PassCx){.cx = cx, .arena = cx->perm, .row = p->row[0]};
     p->pass_cx.strict = find_choice(cx, o, OPT_MATH, "default", "strict");
     p->pass_cx.narrow = find_choice(cx, o, OPT_PRECISION, "f32", "bf16w");
-    p->pass_cx.remarks = o->n[OPT_REMARKS] > 0;
+    p->pass_cx.remarks = find_remarks(cx, o);
     p->schedule_file = option_text(o, OPT_SCHEDULE, NULL);
     if (p->schedule_file)
         p->schedules = schedules_read(cx, p->schedule_file);
@@ -198,6 +207,8 @@ static bool pass_on_kernels(Pipeline *p, const PassDef *pass, const Module *m, c
     PassCx pass_cx = p->pass_cx;
     bool ok = true;
     pass_cx.row = row;
+    if (m != p->module)                    /* once is enough */
+        pass_cx.remarks = 0;
     for (int i = 0; ok && i < m->n_steps; i++)
         ok = no_errors(p, pass_run_kernel(&pass_cx, &p->run, pass, m->step[i].kernel));
     return ok;
@@ -286,12 +297,15 @@ static bool more_kernels(Pipeline *p, Module *m, const Row *row)
 
 static bool module_passes(Pipeline *p, Module *m)
 {
+    PassCx pass_cx = p->pass_cx;
     bool ok = true;
+    if (m != p->module)
+        pass_cx.remarks = 0;
     for (int i = 0; ok && i < p->n_passes; i++) {
         if (p->pass[i]->level != LEVEL_MODULE)
             continue;
         start_phase(p, pass_title(p->pass[i]));
-        ok = no_errors(p, pass_run_module(&p->pass_cx, &p->run, p->pass[i], m));
+        ok = no_errors(p, pass_run_module(&pass_cx, &p->run, p->pass[i], m));
     }
     end_phase(p);
     return ok;
@@ -483,7 +497,7 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
     *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
                             .row = {&row_scalar}, .n_rows = 1, .batch = {1}, .n_batches = 1};
     reference->pass_cx.row = &row_scalar;
-    reference->pass_cx.remarks = false;
+    reference->pass_cx.remarks = 0;
     pass_list_needed(reference);
     for (int i = 0; i < g->n_nodes; i++) {
         g->nodes[i]->out->layout = NULL;

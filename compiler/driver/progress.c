@@ -4,8 +4,8 @@
  *
  * A timer's signal prints the line, so that phases need no calls inside their loops. contract:
  * the handler calls nothing but write(); --quiet keeps it silent, --verbose names each phase at
- * once. The timer and what it prints belong to the process: this is the command line's, no
- * library's.
+ * once. A crash says in which phase it was. The timer and what it prints belong to the process:
+ * this is the command line's, no library's.
  */
 #include "driver/driver.h"
 
@@ -57,11 +57,11 @@ static void set_timer(int first, int every)
 
 static void start_phase(const char *text)
 {
-    if (!state.on)
-        return;
     set_timer(0, 0);
     snprintf(state.text, sizeof state.text, "net2c: %s", text);
     state.length = strlen(state.text);
+    if (!state.on)
+        return;
     state.seconds = 1;
     if (state.verbose)
         fprintf(stderr, "%s\n", state.text);
@@ -71,13 +71,21 @@ static void start_phase(const char *text)
 void progress_start(Cx *cx, const Options *o)
 {
     struct sigaction action = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
+    cx->on_phase = start_phase;
     if (o->n[OPT_QUIET])
         return;
     state.on = true;
     state.verbose = o->n[OPT_VERBOSE] > 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGALRM, &action, NULL);
-    cx->on_phase = start_phase;
+}
+
+void progress_crash(void)
+{
+    static const char what[] = " (crashed)\n";
+    if (write(STDERR_FILENO, state.text, state.length) >= 0 &&
+        write(STDERR_FILENO, what, sizeof what - 1) < 0)
+        state.on = false;
 }
 
 void progress_end(void)

@@ -73,7 +73,8 @@ bool schedules_check(const Pipeline *p)
     if (ok && unused > 0)
         diag_add(p->cx->diags, DIAG_WARNING, first, NULL, "this entry is not used: %s", why);
     if (ok && unused > 1)
-        diag_note(p->cx->diags, NO_PLACE, "nor are %d others in this file", unused - 1);
+        diag_note(p->cx->diags, NO_PLACE, "nor %s %d more of this file",
+                  unused == 2 ? "is" : "are", unused - 1);
     return ok;
 }
 

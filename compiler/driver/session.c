@@ -24,6 +24,7 @@
 #endif
 
 #define STEM "net"                 /* of the files */
+#define MAX_ASSEMBLY ((size_t)256 << 20)
 
 typedef n2c_status (*BindFunction)(void *model, const void *weights, size_t bytes);
 
@@ -119,6 +120,29 @@ static bool load_c(Session *s, Pipeline *p, const Weights *w, const Options *o, 
         return false;
     s->model.isa = (uint32_t)p->used_row + 1;
     return true;
+}
+
+const char *code_assembly(const Pipeline *p, const Options *o)
+{
+    static const char *const names[] = {STEM ".c", STEM ".h", STEM ".s", NULL};
+    const CodeWish wish = {.manifest = false};
+    Cx *cx = p->cx;
+    EmitFiles *files = NEW(cx->perm, EmitFiles);
+    TempFolder *folder = folder_make(cx, names);
+    Bytes text = {NULL, 0};
+    if (!folder)
+        return NULL;
+    const char *base = arena_printf(cx->perm, "%s/" STEM, folder->path);
+    const char *c = arena_printf(cx->perm, "%s.c", base), *h = arena_printf(cx->perm, "%s.h", base);
+    const char *assembly = arena_printf(cx->perm, "%s.s", base);
+    bool ok = code_emit(cx, p, base, &wish, files) &&
+              file_write(cx, c, files->c.data, files->c.len) &&
+              file_write(cx, h, files->h.data, files->h.len) &&
+              cc_assemble(cx, c, assembly, include_folder(cx), option_text(o, OPT_CC, NULL),
+                          option_text(o, OPT_CFLAGS, NULL)) &&
+              file_read(cx, assembly, MAX_ASSEMBLY, &text);
+    folder_remove(folder);
+    return ok ? arena_strndup(cx->perm, (const char *)text.data, text.size) : NULL;
 }
 
 static bool load_jit(Session *s, Pipeline *p, const Weights *w, const char *base)

@@ -37,7 +37,8 @@ static bool cc_error(Cx *cx, const char *code, const char *what, const char *det
 
 /* The words of the compiler, ours, the caller's. */
 static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const char *include_dir,
-                           const char *cc, const char *flags, const char *argv[MAX_ARGS])
+                           const char *cc, const char *ours, const char *flags,
+                           const char *argv[MAX_ARGS])
 {
     /* A path is never an option. */
     const char *path = arena_printf(cx->temp, "%s%s", *c_path == '-' ? "./" : "", c_path);
@@ -45,7 +46,7 @@ static void make_arguments(Cx *cx, const CcModule *m, const char *c_path, const 
     int n = str_words(cx->temp, cc ? cc : getenv("CC"), argv, MAX_WORDS);
     if (n == 0)
         argv[n++] = "cc";
-    n += str_words(cx->temp, "-O2 -std=c99 -shared -fPIC", argv + n, MAX_WORDS);
+    n += str_words(cx->temp, ours, argv + n, MAX_WORDS);
     n += str_words(cx->temp, flags, argv + n, MAX_WORDS);
     memcpy(argv + n, files, sizeof files);
 }
@@ -114,18 +115,40 @@ static bool run_compiler(Cx *cx, const CcModule *m, const char *argv[])
     return status == 0;
 }
 
-CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
-                  const char *flags)
+/* object NULL: in its folder. NULL: reported. */
+static CcModule *make_module(Cx *cx, const char *object)
 {
     static const char *const names[] = {"net.so", "log", NULL};
-    const char *argv[MAX_ARGS];
     CcModule *m = NEW(cx->perm, CcModule);
     m->folder = folder_make(cx, names);
     if (!m->folder)
         return NULL;
-    m->object = arena_printf(cx->perm, "%s/net.so", m->folder->path);
+    m->object = object ? object : arena_printf(cx->perm, "%s/net.so", m->folder->path);
     m->log = arena_printf(cx->perm, "%s/log", m->folder->path);
-    make_arguments(cx, m, c_path, include_dir, cc, flags, argv);
+    return m;
+}
+
+bool cc_assemble(Cx *cx, const char *c_path, const char *out_path, const char *include_dir,
+                 const char *cc, const char *flags)
+{
+    const char *argv[MAX_ARGS];
+    CcModule *m = make_module(cx, out_path);
+    if (!m)
+        return false;
+    make_arguments(cx, m, c_path, include_dir, cc, "-O2 -std=c99 -S", flags, argv);
+    bool ok = run_compiler(cx, m, argv);
+    cc_unload(m);
+    return ok;
+}
+
+CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
+                  const char *flags)
+{
+    const char *argv[MAX_ARGS];
+    CcModule *m = make_module(cx, NULL);
+    if (!m)
+        return NULL;
+    make_arguments(cx, m, c_path, include_dir, cc, "-O2 -std=c99 -shared -fPIC", flags, argv);
     if (run_compiler(cx, m, argv)) {
         m->handle = dlopen(m->object, RTLD_NOW | RTLD_LOCAL);
         if (!m->handle)

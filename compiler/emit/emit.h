@@ -71,6 +71,9 @@ typedef struct CcModule CcModule;
  * it. NULL: reported. */
 CcModule *cc_load(Cx *cx, const char *c_path, const char *include_dir, const char *cc,
                   const char *flags);
+/* The same to assembler text in a file. false: reported. */
+bool cc_assemble(Cx *cx, const char *c_path, const char *out_path, const char *include_dir,
+                 const char *cc, const char *flags);
 void *cc_symbol(Cx *cx, CcModule *m, const char *name);
 void cc_unload(CcModule *m);
 

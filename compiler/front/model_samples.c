@@ -51,8 +51,10 @@ static double read_number(Model *m, const Yaml *y, const char *what, bool whole,
 static bool path_is_below(const char *path)
 {
     bool below = *path != '/';
-    for (const char *part = path; part; part = strchr(part, '/'), part += part != NULL)
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
         below &= strncmp(part, "..", 2) != 0 || (part[2] && part[2] != '/');
+    }
     return below;
 }
 

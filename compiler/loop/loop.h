@@ -251,6 +251,7 @@ typedef struct Kernel {
     Arena *arena;
     const char *name;                 /* C identifier part, unique in the module */
     const char *origin;               /* "alexnet.yaml:21 features.8": model line and layers */
+    Place place;                      /* of the first of them, for messages; no part of the text */
     const char *algo;                 /* the operator's algorithm: "winograd 4"; NULL: as defined */
     const char *schedule;             /* the verbs applied or to be applied, or NULL */
     const char *why;                  /* why this schedule, one line, or NULL */

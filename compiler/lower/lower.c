@@ -263,6 +263,7 @@ static void group_labels(GroupCx *gc)
     const Group *g = gc->group;
     k->name = name_unique(l->arena, l->kernel_names, g->label ? g->label : g->node[0]->out->name);
     k->origin = group_origin(gc);
+    k->place = g->node[0]->place;
     for (int i = 0; i < g->n_nodes; i++) {
         OpCost cost = g->node[i]->op->cost(g->node[i]);
         add_items(&k->macs, cost.macs, l->options->batch);

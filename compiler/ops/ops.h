@@ -146,6 +146,7 @@ bool linear_nest_by(NestCx *nx, const char *algo);
 typedef struct WinogradForm {
     int64_t m, r;                  /* outputs of a tile and taps, in each direction */
     int64_t stride;                /* its square is by how much the input channels multiply */
+    int64_t in;                    /* such channels of a group, with zeros to whole blocks */
     int64_t tiles[2], band;        /* vertical, horizontal; vertical ones at a time */
 } WinogradForm;
 bool winograd_form(const Node *n, const char *algo, WinogradForm *f);     /* false: it has none */

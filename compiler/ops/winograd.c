@@ -7,7 +7,8 @@
  *
  * A convolution of stride s is one of stride 1 over s x s times the channels: channel (c, dy, dx)
  * at (y, x) is channel c at (s * y + dy, s * x + dx), and what s does not divide of the kernel is
- * filled up with zeros. 11 x 11 taps of stride 4 over 3 channels are 3 x 3 taps over 48.
+ * filled up with zeros. 11 x 11 taps of stride 4 over 3 channels are 3 x 3 taps over 48. Channels
+ * are filled up with zeros too, to whole blocks.
  *
  * The matrices are those of Toom and Cook's evaluation and interpolation at a - 1 points and
  * infinity, transposed into a filter (Winograd, Arithmetic Complexity of Computations, 1980; Lavin
@@ -27,7 +28,7 @@
 #define MAX_ALPHA 8
 #define CHANNELS 16                    /* of a block of inputs; outputs come in one or two */
 
-static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, -0.5, 2};
+static const double POINT[MAX_ALPHA - 1] = {0, 1, -1, 0.5, -2, 2, -0.5};
 
 typedef struct Tables {
     double a[MAX_ALPHA][MAX_ALPHA], b[MAX_ALPHA][MAX_ALPHA], g[MAX_ALPHA][MAX_ALPHA];
@@ -98,8 +99,9 @@ bool winograd_form(const Node *n, const char *algo, WinogradForm *f)
 {
     Window w = node_window(n);
     int64_t groups = node_int(n, "groups"), out = n->out->shape.dim[1] / groups;
-    int64_t stride = w.stride[0];
+    int64_t stride = w.stride[0], in = n->in[0]->shape.dim[1] / groups * stride * stride;
     *f = (WinogradForm){.r = (w.kernel[0] + stride - 1) / stride, .stride = stride};
+    f->in = (in + CHANNELS - 1) / CHANNELS * CHANNELS;
     if (!word_read(&algo, "winograd ") || !number_read(&algo, &f->m) || f->m < 2)
         return false;
     for (int d = 0; d < 2; d++)
@@ -110,8 +112,7 @@ bool winograd_form(const Node *n, const char *algo, WinogradForm *f)
         return false;
     return !*algo && n->out->shape.rank == 4 && w.kernel[0] == w.kernel[1] &&
            w.stride[1] == stride && w.dilation[0] == 1 && w.dilation[1] == 1 && f->r >= 2 &&
-           f->m + f->r - 1 <= MAX_ALPHA && stride <= MAX_ALPHA && out % CHANNELS == 0 &&
-           n->in[0]->shape.dim[1] / groups * stride * stride % CHANNELS == 0;
+           f->m + f->r - 1 <= MAX_ALPHA && stride <= MAX_ALPHA && out % CHANNELS == 0;
 }
 
 /* ---- the weights, in the compiler --------------------------------------------------------- */
@@ -124,7 +125,9 @@ typedef struct Winograd {
     int64_t tiles[2];                  /* of a band */
     int64_t stride, channels, taps, pad[2];    /* of the convolution that this one comes from */
     Buffer *a, *b, *u, *v, *mm;
-    Buffer *spread;                    /* the input with s x s times the channels; NULL: stride 1 */
+    int64_t used;                      /* input channels before those that fill up */
+    Buffer *spread;                    /* the input with s x s times the channels, in whole blocks;
+                                        * NULL: it is that already */
     Index n, g, ty, tx;                /* of the open frames */
     Index first;                       /* output row of the band */
 } Winograd;
@@ -220,6 +223,12 @@ static void make_weights(Winograd *w)
                     expr_cast(w->arena, w->nx->type, e));
         build_end(&b, 4);
     }
+    if (w->used < w->in_each) {
+        Index p = nest_loop(&b, "p", w->alpha * w->alpha);
+        Index c = index_offset(nest_loop(&b, "c", w->in_each - w->used), w->used);
+        build_store(&b, k->buffer[1], (Index[]){p, oc, c}, nest_const(w->nx, 0));
+        build_end(&b, 2);
+    }
     build_end(&b, 1);
     w->u = made->buffer;
 }
@@ -286,6 +295,12 @@ static void spread_input(Winograd *w)
     Buffer *x = w->nx->in[0];
     Cond cond[2];
     w->spread = kernel_scratch(w->nx->kernel, "spread", w->nx->type, 3, extent);
+    if (w->used < w->in_each) {
+        Index y = loop(w, "y", rows), z = loop(w, "x", columns);
+        Index c = index_offset(loop(w, "c", w->in_each - w->used), w->used);
+        build_store(&w->build, w->spread, (Index[]){y, z, c}, nest_const(w->nx, 0));
+        build_end(&w->build, 3);
+    }
     for (int copy = 0; copy < 2; copy++) {
         Index y = loop(w, "y", rows), z = loop(w, "x", columns), c = loop(w, "c", w->channels);
         Index dy = loop(w, "dy", w->stride), dx = loop(w, "dx", w->stride);
@@ -404,7 +419,8 @@ static Winograd winograd_of(NestCx *nx, const WinogradForm *f)
     w.alpha = w.m + w.r - 1;
     w.groups = node_int(nx->node, "groups");
     w.channels = nx->in[0]->dim[1].extent / w.groups;
-    w.in_each = w.channels * w.stride * w.stride;
+    w.used = w.channels * w.stride * w.stride;
+    w.in_each = f->in;
     w.out_each = nx->out->dim[1].extent / w.groups;
     w.block = w.out_each % (2 * CHANNELS) == 0 ? 2 * CHANNELS : CHANNELS;
     w.tiles[0] = f->band;
@@ -427,7 +443,7 @@ void winograd_nest(NestCx *nx, const WinogradForm *f)
     w.n = loop(&w, "n", nx->out->dim[0].extent);
     w.g = loop(&w, "g", w.groups);
     w.first = index_scale(w.arena, loop(&w, "band", f->tiles[0] / f->band), w.m * f->band);
-    if (w.stride > 1)
+    if (w.stride > 1 || w.used < w.in_each)
         spread_input(&w);
     Index cb = loop(&w, "cb", w.in_each / CHANNELS);
     tile_loops(&w);

@@ -14,9 +14,9 @@ typedef enum { PASS_UNCHANGED, PASS_CHANGED, PASS_FAILED } PassResult;   /* FAIL
 typedef struct PassCx {
     Cx *cx;
     Arena *arena;             /* for what stays in the IR */
-    const struct PassDef *pass;   /* the one that runs */
+    const struct PassDef *pass;    /* the one that runs; runner.c's */
     const Row *row;
-    bool remarks;             /* the user wants them */
+    unsigned remarks;         /* those that are wanted: of RemarkKind */
     bool narrow;              /* weights of linear layers may lose accuracy */
     bool strict;              /* no algorithm whose results differ from the definition's */
     const struct Schedules *schedules;         /* the file some may come from, or NULL */
@@ -24,6 +24,11 @@ typedef struct PassCx {
     bool (*finite)(void *weights, const char *key);
     void *weights;
 } PassCx;
+
+/* For --remarks: what a pass did at a place of the model, or what it did not do and why. */
+typedef enum { REMARK_DONE = 1, REMARK_MISSED = 2 } RemarkKind;
+void pass_remark(const PassCx *pc, RemarkKind kind, Place place, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 typedef PassResult (*GraphPass)(PassCx *, Graph *);
 typedef PassResult (*KernelPass)(PassCx *, Kernel *);

@@ -39,6 +39,17 @@ const PassDef *pass_find(const char *name)
     return NULL;
 }
 
+void pass_remark(const PassCx *pc, RemarkKind kind, Place place, const char *format, ...)
+{
+    va_list args;
+    if (!(pc->remarks & kind))
+        return;
+    va_start(args, format);
+    diag_add(pc->cx->diags, DIAG_REMARK, place, pc->pass->name, "%s%s",
+             kind == REMARK_MISSED ? "missed: " : "", arena_vprintf(pc->cx->temp, format, args));
+    va_end(args);
+}
+
 PassResult pass_renamed(Kernel *k, bool changed)
 {
     if (changed)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """test_docs: every ```sh block of README.md and docs/*.md runs as written, from a root like the
 repository's, and ends with status 0. Blocks of one file run in order and share what they make. What
-docs/tour.md quotes stands in the model, in the generated code or in what opt prints after a pass.
+docs/tour.md quotes stands in the model, in the generated code or in what opt prints after a pass. The
+```console blocks of the other pages print what they say (see test_adding_a_pass.py).
 
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -11,6 +12,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from test_adding_a_pass import PAGES, output_pattern
 
 ROOT = Path(__file__).resolve().parents[2]
 NET2C = Path(os.environ.get("NET2C", ROOT / "build" / "net2c")).resolve()
@@ -26,10 +29,18 @@ def scratch_root():
         if entry.name not in ("build", "out", ".git"):
             (FOLDER / entry.name).symlink_to(entry)
     (FOLDER / "build").symlink_to(NET2C.parent)
+    (FOLDER / "out").mkdir()
 
 
 def blocks(path):
     return re.findall(r"^```sh\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def console(path):
+    """The commands of a page's console blocks, each with what it prints."""
+    for block in re.findall(r"^```console\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            yield part.partition("\n")[::2]
 
 
 def without_spaces(text):
@@ -68,6 +79,14 @@ def main():
             if result.returncode:
                 failed += 1
                 print(f"{path.name}: status {result.returncode} of\n{block}{result.stderr[-2000:]}")
+        for command, expected in console(path) if path.name not in (*OWN_TEST, *PAGES) else []:
+            result = subprocess.run(["bash", "-eo", "pipefail", "-c", command], cwd=FOLDER,
+                                    text=True, capture_output=True, check=False)
+            ran += 1
+            if result.returncode or not output_pattern(expected).fullmatch(result.stdout):
+                failed += 1
+                print(f"{path.name}: status {result.returncode} of\n{command}\n"
+                      f"{result.stdout[-2000:]}{result.stderr[-2000:]}")
     for line in quoted_wrong(ROOT / "docs" / "tour.md"):
         failed += 1
         print(f"tour.md: what it quotes is nowhere:\n{line}")

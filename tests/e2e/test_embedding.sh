@@ -110,6 +110,7 @@ run_examples() {
         follow $name README.md
         same $name
     done
+    run_library_example
     cd "$folder/work/examples/c"
     make >/dev/null 2>&1
     make -q || fail "c: make does not see that everything is there"
@@ -119,6 +120,40 @@ run_examples() {
     programs "$document/embedding.md"
     follow guide "$document/embedding.md"
     same guide
+}
+
+# The compiler as a library: in C, from Python, linked statically, and by CMake; then the header
+# alone, in C99 and C++. The folder of net2c_rt.h is found from the library's place.
+run_library_example() {
+    local models=$root/models compiler
+    cd "$folder/work/examples/library"
+    cp "$models/lenet5.yaml" "$models/lenet5.safetensors" "$models/fashion_labels.txt" .
+    cp "$models/samples/lenet5_image.npy" images.npy
+    net2c run lenet5.yaml -w lenet5.safetensors -i images.npy --top 1 --labels fashion_labels.txt \
+        2>/dev/null | cut -d ' ' -f 5- >"$folder/labels"
+    [ "$(wc -l <"$folder/labels")" -eq 4 ] || fail "library: no labels to compare with"
+    follow library README.md
+    cat "$folder/labels" "$folder/labels" "$folder/labels" | cmp - "$folder/library.out" ||
+        fail "library: other classes"
+    printf '#!/bin/sh\necho "$@" >%s/cc.out\nexec cc "$@"\n' "$folder" >"$folder/cc"
+    chmod +x "$folder/cc"
+    cat >CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.18)
+project(library LANGUAGES C)
+find_package(net2c REQUIRED)
+add_executable(classify classify.c)
+target_link_libraries(classify PRIVATE net2c::compiler)
+END
+    cmake -B build >"$folder/library.log" && cmake --build build >>"$folder/library.log" ||
+        fail "library: cmake"
+    CC=$folder/cc build/classify lenet5.yaml lenet5.safetensors images.npy fashion_labels.txt |
+        cmp - "$folder/labels" || fail "library: other classes by cmake"
+    [ "$(realpath "$(grep -o -- '-I [^ ]*' "$folder/cc.out" | cut -d ' ' -f 2)")" = \
+        "$prefix/include" ] || fail "library: net2c_rt.h is not taken from where it is installed"
+    for compiler in "cc -std=c99 -x c" "c++ -std=c++11 -x c++"; do
+        echo '#include <net2c/net2c.h>' | $compiler -Wall -Wextra -Wpedantic -Werror \
+            $(pkg-config --cflags net2c) -fsyntax-only - || fail "library: the header by $compiler"
+    done
 }
 
 check_cmake_example() {

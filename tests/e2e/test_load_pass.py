@@ -142,6 +142,28 @@ def check_place():
     expect(net2c("opt", [failed]), 1, ["not today"], "a failure that it reports")
 
 
+def number_with(what, path, before, after):
+    """NET2C_PLUGIN_ABI of the headers with a change in one of them."""
+    tree = FOLDER / what
+    shutil.copytree("compiler", tree / "compiler")
+    text = (tree / "compiler" / path).read_text(encoding="utf-8")
+    check(before in text, f"no '{before}' in {path}")
+    (tree / "compiler" / path).write_text(text.replace(before, after, 1), encoding="utf-8")
+    subprocess.run(["cmake", "-Wno-dev", f"-DPROJECT_SOURCE_DIR={tree}",
+                    f"-DPROJECT_BINARY_DIR={tree}", "-P", "cmake/plugin_headers.cmake"], check=True)
+    return (tree / "include" / "net2c" / "abi.h").read_text(encoding="utf-8")
+
+
+def check_number():
+    here = (INCLUDE / "net2c" / "abi.h").read_text(encoding="utf-8")
+    check(number_with("comment", "graph/graph.h", "/* graph: ", "/* the graph: ") == here,
+          "a comment is no change")
+    check(number_with("field", "graph/graph.h", "    int n_in;\n", "    long n_in;\n") != here,
+          "a field's type is one")
+    check(number_with("order", "loop/loop.h", "STMT_FOR, STMT_IF,", "STMT_IF, STMT_FOR,") != here,
+          "so are numbers of names")
+
+
 # ---- what is no pass ---------------------------------------------------------------------------
 def check_misuse():
     empty = FOLDER / "empty.so"
@@ -179,6 +201,11 @@ def check_misuse():
         result, files = compile_files([library], "misuse")
         expect(result, 1, [code, *words], what)
         check(not files, f"{what}: {list(files)} were written")
+    for body in ("*(volatile int *)0 = 1;", "__builtin_trap();"):
+        result, files = compile_files([plugin("crash", body=body + " return PASS_CHANGED;")],
+                                      "misuse")
+        check(result.returncode < 0 and "net2c: crash (crashed)" in result.stderr and not files,
+              f"a crash: {result.returncode} {result.stderr} {list(files)}")
     expect(net2c("opt", [good, good]), 1, ["E0137", "of its own"], "twice")
     result, files = compile_files([str(broken)], "misuse")
     expect(result, 5, ["cut off"], "half a library")
@@ -190,7 +217,7 @@ def main():
     FOLDER.mkdir(parents=True)
     MODEL.write_text(TEXT, encoding="utf-8")
     subprocess.run([NET2C, "weights", "init", str(MODEL), "-o", str(WEIGHTS), "-q"], check=True)
-    for part in (check_examples, check_place, check_misuse):
+    for part in (check_examples, check_place, check_number, check_misuse):
         part()
     print(f"{checks} checks, {failures} failed")
     return 1 if failures else 0

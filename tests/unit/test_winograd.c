@@ -211,6 +211,22 @@ static void test_strides(void **state)
         check_exact(shape[i][0], shape[i][1], shape[i][2]);
 }
 
+/* Channels that are no whole blocks. */
+static void test_filled_up(void **state)
+{
+    (void)state;
+    static const char *const shape[][3] = {
+        {"N,1,8,8", "out=16 kernel=3 pad=1", "winograd 2"},
+        {"N,17,8,7", "out=16 kernel=3", "winograd 4 rows 1"},
+        {"N,10,8,9", "out=32 kernel=3 pad=1 groups=2", "winograd 2"},
+        {"N,6,8,8", "out=16 kernel=3 stride=2", "winograd 2"},
+        {"N,3,21,18", "out=16 kernel=7 stride=2 pad=3", "winograd 4"},
+        {"N,6,11,8", "out=32 kernel=5 stride=2 pad=2 groups=2", "winograd 3"},
+    };
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        check_exact(shape[i][0], shape[i][1], shape[i][2]);
+}
+
 static void test_groups_pads_tails(void **state)
 {
     (void)state;
@@ -307,11 +323,8 @@ static void test_refused(void **state)
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 3 "},
         {"N,16,8,8", "out=16 kernel=3", "winograd 2 rows 00003"},
         {"N,16,8,8", "out=8 kernel=3", "winograd 2"},
-        {"N,17,8,8", "out=16 kernel=3", "winograd 2"},
         {"N,16,8,8", "out=40 kernel=3", "winograd 2"},
         {"N,32,8,8", "out=16 kernel=3 groups=2", "winograd 2"},
-        {"N,16,8,8", "out=32 kernel=3 groups=2", "winograd 2"},
-        {"N,6,8,8", "out=16 kernel=3 stride=2", "winograd 2"},      /* 24 channels */
         {"N,16,8,8", "out=16 kernel=3,2", "winograd 2"},
         {"N,16,8,8", "out=16 kernel=3 stride=2,1", "winograd 2"},
         {"N,16,8,8", "out=16 kernel=3 dilation=2", "winograd 2"},
@@ -333,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables), cmocka_unit_test(test_forms), cmocka_unit_test(test_strides),
+        cmocka_unit_test(test_filled_up),
         cmocka_unit_test(test_groups_pads_tails), cmocka_unit_test(test_bands),
         cmocka_unit_test(test_special_values), cmocka_unit_test(test_refused),
     };

@@ -97,7 +97,7 @@ NET2C_API net2c_status net2c_job_weights(net2c_job *job, const char *name, const
  * something on, as "remarks", have the value NULL. What they mean: net2c help compile, net2c help
  * run.
  *
- *     define disable-pass isa batch precision math remarks pass-cmd pass-cmd-after
+ *     define disable-pass isa batch precision math remarks schedule pass-cmd pass-cmd-after
  *     use-isa cc cflags threads      net2c_load alone reads these
  *
  * Names and values are looked at when the job is compiled: mistakes are messages of the result. */

@@ -137,6 +137,8 @@ static void insert_copy(Choice *c, int at, Tensor *in, Tensor *out, Place place)
     out->producer = n;
     graph_insert_node(c->graph, at, n);
     c->changed = true;
+    pass_remark(c->pc, REMARK_DONE, place, "'%s' is copied to '%s' to change its layout", in->name,
+                out->name);
 }
 
 static Tensor *tensor_like(const Choice *c, const Tensor *t, const char *suffix)
@@ -198,6 +200,7 @@ static void label_output_of(Choice *c, Node *n)
     } else if (r->outside && layout) {
         t->layout = layout;
         c->changed = true;
+        pass_remark(c->pc, REMARK_DONE, n->place, "'%s' lies in memory as %s", t->name, layout);
     }
 }
 

@@ -40,10 +40,12 @@ static void fold(Graph *g, Node *n)
 PassResult fold_dropout(PassCx *pc, Graph *g)
 {
     PassResult result = PASS_UNCHANGED;
-    (void)pc;
     for (int i = 0; i < g->n_nodes;) {
-        if (can_fold(g, g->nodes[i])) {
-            fold(g, g->nodes[i]);
+        Node *n = g->nodes[i];
+        if (can_fold(g, n)) {
+            pass_remark(pc, REMARK_DONE, n->place, "'%s' disappears: %s does nothing here",
+                        n->out->name, n->op->name);
+            fold(g, n);
             result = PASS_CHANGED;
         } else {
             i++;

@@ -77,6 +77,18 @@ static Fusion *fusion_new(Arena *temp, Node *n)
     return f;
 }
 
+/* Why node n, although it is pointwise, does not join the group that computes `in`. */
+static const char *why_apart(const Map *homes, const Node *n, const Tensor *in)
+{
+    const Home *h = map_get(homes, in->name);
+    return !in->producer                                ? "is an input of the network"
+           : h->uses > 1                                ? "has other readers, or is an output"
+           : !shape_equal(&in->shape, &n->out->shape)   ? "has another shape"
+           : is_several_nests(in->producer->op)         ? "is computed in several sweeps"
+           : !h->fusion                                 ? "is a view, or in a group by label"
+                                                        : "has a kernel that is full";
+}
+
 /* The group that node n can join: of the inputs that only n reads, the one computed last. */
 static Fusion *fusion_find(const Map *homes, const Node *n)
 {
@@ -110,7 +122,12 @@ PassResult fuse_layers(PassCx *pc, Graph *g)
             f->followers++;
             f->buffers += node_buffers(n);
             result = PASS_CHANGED;
+            pass_remark(pc, REMARK_DONE, n->place, "'%s' joins the kernel of '%s'", n->out->name,
+                        n->group);
         } else {
+            if (n->op->pointwise && !n->group)
+                pass_remark(pc, REMARK_MISSED, n->place, "'%s' stays a kernel of its own: '%s' %s",
+                            n->out->name, n->in[0]->name, why_apart(homes, n, n->in[0]));
             f = fusion_new(temp, n);
         }
         home_of(temp, homes, n->out)->fusion = f;

@@ -16,8 +16,11 @@ PassResult graph_dce(PassCx *pc, Graph *g)
         map_put(wanted, g->outputs[i]->name, g);
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         Node *n = g->nodes[i];
-        if (!map_get(wanted, n->out->name))
+        if (!map_get(wanted, n->out->name)) {
+            pass_remark(pc, REMARK_DONE, n->place, "'%s' disappears: it reaches no output",
+                        n->out->name);
             continue;
+        }
         for (int j = 0; j < n->n_in; j++)
             map_put(wanted, n->in[j]->name, g);
         g->nodes[--dead] = n;                  /* collect at the end: order stays */

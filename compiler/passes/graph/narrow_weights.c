@@ -14,9 +14,16 @@
 PassResult narrow_weights(PassCx *pc, Graph *g)
 {
     PassResult result = PASS_UNCHANGED;
-    for (int i = 0; i < g->n_nodes && pc->narrow; i++) {
+    for (int i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         if (!str_eq(n->op->name, "linear") || n->store)
+            continue;
+        long long bytes = (long long)(shape_count(&n->param[0].shape) * (int64_t)sizeof(float));
+        pass_remark(pc, pc->narrow ? REMARK_DONE : REMARK_MISSED, n->place,
+                    pc->narrow ? "'%s' keeps half of %lld bytes of weights: bf16"
+                               : "'%s' reads %lld bytes of weights; --precision=bf16w halves them",
+                    n->out->name, bytes);
+        if (!pc->narrow)
             continue;
         n->store = "bf16";
         result = PASS_CHANGED;

@@ -26,16 +26,34 @@ static bool keeps_zeros(const Node *n)
     return n->op->view || n->op == op_find("maxpool") || n->op == op_find("avgpool");
 }
 
-static bool skips(const PassCx *pc, const Node *n)
+/* NULL: nothing. */
+static const char *what_hinders(const PassCx *pc, const Node *n)
 {
     const Node *from = n->in[0]->producer;
-    if (n->op->nest_by != linear_nest_by || n->algo || n->in[0]->shape.rank != 2)
-        return false;
+    int64_t bytes = shape_count(&n->param[0].shape) * (int64_t)sizeof(float);
     while (from && keeps_zeros(from))
         from = from->in[0]->producer;
-    return from && has_zeros(from) &&
-           shape_count(&n->param[0].shape) * (int64_t)sizeof(float) > CACHES * pc->row->l2_bytes &&
-           pc->finite && pc->finite(pc->weights, n->param[0].key);
+    if (!from || !has_zeros(from) || n->in[0]->shape.rank != 2)
+        return "no ReLU makes zeros before it";
+    if (bytes <= CACHES * pc->row->l2_bytes)
+        return "the cache nearly holds its weights";
+    if (!pc->finite)
+        return "the weights are not known, or serve several items at a time";
+    return pc->finite(pc->weights, n->param[0].key) ? NULL : "a weight of it is not finite";
+}
+
+static bool skips(const PassCx *pc, const Node *n)
+{
+    if (n->op->nest_by != linear_nest_by || n->algo)
+        return false;
+    const char *hindrance = what_hinders(pc, n);
+    if (hindrance)
+        pass_remark(pc, REMARK_MISSED, n->place, "'%s' reads all weights: %s", n->out->name,
+                    hindrance);
+    else
+        pass_remark(pc, REMARK_DONE, n->place,
+                    "'%s' reads only the weights of inputs that are not zero", n->out->name);
+    return !hindrance;
 }
 
 /* A label written by hand is a promise, which is checked where the weights are known. */

@@ -103,8 +103,15 @@ PassResult tile(PassCx *pc, Kernel *k)
         return PASS_FAILED;
     if (!k->schedule)
         k->schedule = schedule_find(pc->arena, nests, n, pc->row, &k->why);
-    if (!k->schedule || n == 0)
+    if (!k->schedule || n == 0) {
+        pass_remark(pc, REMARK_MISSED, k->place,
+                    "'%s' keeps its loops: no tile of vectors fits them, or none is cheaper",
+                    k->name);
         return PASS_UNCHANGED;
+    }
+    pass_remark(pc, REMARK_DONE, k->place, "'%s' is tiled%s: %s", k->name,
+                n > 1 ? arena_printf(pc->cx->temp, " in %d nests, the last one", n) : "",
+                k->why ? k->why : "the schedule was given");
     const Place place = schedule_place(pc->schedules, k->schedule, 0);
     VerbCx v = {pc->cx, place, pc->row, pc->schedules};
     if (!schedule_apply(&v, k, nests, n, k->schedule))

@@ -175,6 +175,32 @@ static Plan plan_new(Arena *temp, const Module *m)
     return p;
 }
 
+/* The plan cannot be smaller than what the fullest step needs. */
+static void remark_plan(const PassCx *pc, const Module *m, const Plan *p)
+{
+    int64_t apart = 0, most = 0;
+    int fullest = 0;
+    for (int i = 0; i < p->n; i++)
+        apart += p->item[i].bytes;
+    for (int s = 0; s < m->n_steps; s++) {
+        int64_t live = 0;
+        for (int i = 0; i < p->n; i++)
+            if (p->item[i].value->first_step <= s && s <= p->item[i].value->last_step)
+                live += p->item[i].bytes;
+        fullest = live > most ? s : fullest;
+        most = live > most ? live : most;
+    }
+    if (p->n == 0)
+        return;
+    const Kernel *k = m->step[fullest].kernel;
+    pass_remark(pc, REMARK_DONE, k->place,
+                "%d buffers share %lld bytes instead of having %lld; '%s' needs %lld of them",
+                p->n, (long long)p->best, (long long)apart, k->name, (long long)most);
+    if (p->best > p->bound)
+        pass_remark(pc, REMARK_MISSED, k->place, "%lld bytes more than the fullest step needs",
+                    (long long)(p->best - p->bound));
+}
+
 PassResult reuse_buffers(PassCx *pc, Module *m)
 {
     const char *before = module_text(pc->cx->temp, m);
@@ -189,5 +215,6 @@ PassResult reuse_buffers(PassCx *pc, Module *m)
         p.item[i].value->offset = p.item[i].best;
     m->arena_bytes = p.best;
     m->arena_lower_bound = p.bound;
+    remark_plan(pc, m, &p);
     return str_eq(before, module_text(pc->cx->temp, m)) ? PASS_UNCHANGED : PASS_CHANGED;
 }
