@@ -53,7 +53,7 @@ class Field:
         for variant in options.ours:
             for compiler in options.cc:
                 title = f"{contenders.OURS[variant][0]} ({compiler})"
-                self.enter(title, contenders.OURS[variant][3], lambda v=variant, c=compiler: (
+                self.enter(title, contenders.OURS[variant][2], lambda v=variant, c=compiler: (
                     contenders.ours(case, v, c), case.target(f"{v}_{c}")))
         for name in options.peers:
             self.enter(contenders.TITLES[name], None, lambda n=name: contenders.rival(case, n))

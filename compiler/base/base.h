@@ -58,7 +58,8 @@ typedef struct Diags Diags;
 Diags *diags_new(Arena *a);
 /* Register the text of a file so that messages can quote its lines. text need not end in 0. */
 void diags_add_source(Diags *d, const char *file, const char *text, size_t len);
-void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
+/* Always false, for functions that return false when they have reported. */
+bool diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 #define diag_error(d, ...) diag_add((d), DIAG_ERROR, __VA_ARGS__)
 #define diag_note(d, p, ...) diag_add((d), DIAG_NOTE, (p), NULL, __VA_ARGS__)
@@ -97,6 +98,9 @@ void cx_at_end(Cx *cx, void (*end)(void *object), void *object);
 void cx_phase(Cx *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For the handler of a signal that ends the program: no child and no temporary file stays. */
 void cx_interrupt(const Cx *cx);
+/* Starts a program, found by PATH, as cx->child; fd[i] becomes its descriptor i, -1: that is ours.
+ * Whoever has waited for it sets cx->child to 0. Returns 0 or the system's error. */
+int child_start(Cx *cx, const char *const argv[], const int fd[3]);
 
 /* ---- strings ---------------------------------------------------------------------------- */
 typedef struct Str {       /* a growing string in an arena; data is always 0-terminated */

@@ -48,19 +48,20 @@ void diags_add_source(Diags *d, const char *file, const char *text, size_t len)
     map_put(d->sources, file, s);
 }
 
-void diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
+bool diag_add(Diags *d, DiagKind kind, Place p, const char *code, const char *format, ...)
 {
     bool stored = d->errors < MAX_STORED;
     d->errors += kind == DIAG_ERROR;
     d->dropped += kind == DIAG_ERROR && !stored;
     if (!stored)
-        return;
+        return false;
     va_list args;
     va_start(args, format);
     const char *text = arena_vprintf(d->arena, format, args);
     va_end(args);
     d->diag = arena_grow(d->arena, d->diag, d->count, d->count + 1, &d->cap, sizeof(Diag));
     d->diag[d->count++] = (Diag){kind, p, code, text};
+    return false;
 }
 
 void diags_hide_remarks(Diags *d)

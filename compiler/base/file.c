@@ -15,15 +15,13 @@
 
 bool file_error(Cx *cx, const char *code, const char *verb, const char *path, int error)
 {
-    diag_error(cx->diags, NO_PLACE, code, "cannot %s '%s': %s", verb, path, strerror(error));
-    return false;
+    return diag_error(cx->diags, NO_PLACE, code, "cannot %s '%s': %s", verb, path, strerror(error));
 }
 
 static bool too_large(Cx *cx, const char *path, size_t max)
 {
-    diag_error(cx->diags, NO_PLACE, "E0103", "'%s' is larger than the limit of %zu bytes", path,
-               max);
-    return false;
+    return diag_error(cx->diags, NO_PLACE, "E0103", "'%s' is larger than the limit of %zu bytes",
+                      path, max);
 }
 
 /* Up to n bytes, fewer only at the end of the file; -1 with errno on failure. */
@@ -68,11 +66,9 @@ static bool regular_size(Cx *cx, const char *path, size_t *size)
     struct stat st;
     if (stat(path, &st) != 0)
         return file_error(cx, "E0101", "open", path, errno);
-    if (!S_ISREG(st.st_mode)) {
-        diag_error(cx->diags, NO_PLACE, "E0102", "'%s' is %s, not a regular file", path,
-                   S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
-        return false;
-    }
+    if (!S_ISREG(st.st_mode))
+        return diag_error(cx->diags, NO_PLACE, "E0102", "'%s' is %s, not a regular file", path,
+                          S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
     *size = (size_t)st.st_size;
     return true;
 }

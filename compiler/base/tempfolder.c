@@ -1,7 +1,7 @@
 /* tempfolder: private folders below TMPDIR that never stay behind.
  *
  *     static const char *const names[] = {"net.so", "log", NULL};
- *     TempFolder *f = folder_make(cx, names);      /tmp/net2c.Xy12ab
+ *     TempFolder *f = folder_make(cx, names);      its path: $TMPDIR/net2c.Xy12ab
  *     folder_remove(f);
  *
  * What may lie in it is said beforehand: then removing it needs no memory and no library, and a

@@ -15,6 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What two times must have in common to be compared, as --json prints it. */
+enum { N_SETTINGS = 5 };
+static const char *const settings[N_SETTINGS] = {"network", "isa", "precision", "threads", "batch"};
+
 typedef struct Bench {
     Cx *cx;
     const Module *module;
@@ -28,6 +32,7 @@ typedef struct Bench {
     double **step;                 /* by kernel: ms, sorted; NULL: not measured */
     int run;                       /* the one being measured; -1: warming up */
     double began;
+    const char *here[N_SETTINGS], *there[N_SETTINGS];   /* in the baseline; NULL: not told */
     double baseline, max_regress;  /* ms, 0: none; share */
 } Bench;
 
@@ -132,19 +137,22 @@ static void print_json(const Bench *b, const Options *o)
 {
     Arena *a = b->cx->perm;
     Str s = str_new(a);
-    str_add(&s, "{\"network\": ");
-    json_quote(&s, b->module->name);
-    str_add(&s, ", \"isa\": ");
-    json_quote(&s, b->module->row);
-    str_add(&s, ", \"cc\": ");
+    for (int i = 0; i < N_SETTINGS; i++) {
+        str_printf(&s, "%s\"%s\": ", i ? ", " : "{", settings[i]);
+        if (b->here[i][strspn(b->here[i], "0123456789")])
+            json_quote(&s, b->here[i]);
+        else
+            str_add(&s, b->here[i]);
+    }
+    str_add(&s, ",\n \"cc\": ");
     json_quote(&s, b->backend == BACKEND_JIT
-                       ? "jit" : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
-    str_printf(&s, ",\n \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
+                        ? "jit" : option_text(o, OPT_CC, getenv("CC") ? getenv("CC") : "cc"));
+    str_printf(&s, ", \"min_ms\": %s, \"median_ms\": %s, \"p90_ms\": %s, \"runs\": %d,\n",
                figure_fixed(a, b->whole[0], 6),
                figure_fixed(a, figures_median(b->whole, b->runs), 6),
                figure_fixed(a, percentile(b->whole, b->runs, 0.9), 6), b->runs);
-    str_printf(&s, " \"threads\": %u, \"batch\": %lld, \"arena_bytes\": %lld,\n \"layers\": [",
-               b->threads, (long long)b->batch, (long long)b->module->arena_bytes);
+    str_printf(&s, " \"arena_bytes\": %lld,\n \"layers\": [",
+               (long long)b->module->arena_bytes);
     for (int i = 0; i < b->module->n_steps; i++) {
         const Step *step = &b->module->step[i];
         StepFigures f = step_figures(b, i);
@@ -165,38 +173,54 @@ static void print_json(const Bench *b, const Options *o)
 
 /* ---- baseline ------------------------------------------------------------------------------- */
 
-/* The value of "min_ms", which is all that is wanted of the file; it stands after strings only. */
-static bool find_minimum(Json *j, const char *network, double *out)
+/* A string, or the digits of a number; "" before anything else. NULL: not JSON. */
+static const char *read_scalar(Json *j)
 {
-    bool first = true, same = false;
+    if (json_peek(j, '"'))
+        return json_string(j);
+    size_t n = strspn(j->text + j->at, "0123456789.");
+    j->at += n;
+    return arena_strndup(j->arena, j->text + j->at - n, n);
+}
+
+/* The settings and the minimum; what stands behind it is not wanted. */
+static bool read_minimum(Json *j, const char *setting[N_SETTINGS], double *minimum)
+{
+    bool first = true;
     json_take(j, '{');
     while (json_next(j, '}', &first)) {
         const char *key = json_string(j);
-        if (!key || !json_take(j, ':'))
+        const char *scalar = key && json_take(j, ':') ? read_scalar(j) : NULL;
+        if (!scalar)
             return false;
-        if (str_eq(key, "min_ms")) {
-            const char *number = j->text + j->at + strspn(j->text + j->at, " ");
-            size_t n = strspn(number, "0123456789.");
-            return same && parse_double(arena_strndup(j->arena, number, n), out) && *out > 0;
-        }
-        const char *value = json_string(j);
-        same = same || (str_eq(key, "network") && value && str_eq(value, network));
+        for (int i = 0; i < N_SETTINGS; i++)
+            if (str_eq(key, settings[i]))
+                setting[i] = scalar;
+        if (str_eq(key, "min_ms"))
+            return parse_double(scalar, minimum) && *minimum > 0;
     }
     return false;
 }
 
-const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum)
+static const char *read_result(Cx *cx, const char *path, const char *network,
+                               const char *setting[N_SETTINGS], double *minimum)
 {
     Bytes file;
     if (!file_read(cx, path, 1 << 20, &file))
         return NULL;
     const char *text = arena_strndup(cx->perm, (const char *)file.data, file.size);
     Json j = json_start(cx->perm, text, file.size);
-    if (find_minimum(&j, network, minimum))
+    if (read_minimum(&j, setting, minimum) && str_eq(setting[0], network))
         return text;
     diag_error(cx->diags, NO_PLACE, "E0127", "'%s' is no result of bench for '%s'", path, network);
     diag_help(cx->diags, "net2c bench --json prints one");
     return NULL;
+}
+
+const char *bench_read(Cx *cx, const char *path, const char *network, double *minimum)
+{
+    const char *setting[N_SETTINGS] = {NULL};
+    return read_result(cx, path, network, setting, minimum);
 }
 
 static bool read_baseline(Bench *b, const Options *o, const char *network)
@@ -205,13 +229,24 @@ static bool read_baseline(Bench *b, const Options *o, const char *network)
     const char *most = option_text(o, OPT_MAX_REGRESS, "3%");
     size_t digits = strcspn(most, "%");
     if (!parse_double(arena_strndup(b->cx->perm, most, digits), &b->max_regress) ||
-        !(b->max_regress >= 0) || (most[digits] && most[digits + 1])) {
-        diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not '%s'",
-                   most);
-        return false;
-    }
+        !(b->max_regress >= 0) || (most[digits] && most[digits + 1]))
+        return diag_error(b->cx->diags, NO_PLACE, "E0003", "--max-regress needs a percentage, not "
+                          "'%s'", most);
     b->max_regress /= 100;
-    return !path || bench_read(b->cx, path, network, &b->baseline);
+    return !path || read_result(b->cx, path, network, b->there, &b->baseline);
+}
+
+static bool check_settings(const Bench *b, const Options *o)
+{
+    for (int i = 0; i < N_SETTINGS && o->n[OPT_BASELINE]; i++) {
+        if (str_eq(b->there[i], b->here[i]))
+            continue;
+        diag_error(b->cx->diags, NO_PLACE, "E0127", "'%s' is no baseline of this: %s is %s there, "
+                   "%s here", option_text(o, OPT_BASELINE, ""), settings[i],
+                   b->there[i] ? b->there[i] : "not told", b->here[i]);
+        return diag_help(b->cx->diags, "compare with what bench --json prints with these options");
+    }
+    return true;
 }
 
 static int compare_baseline(const Bench *b)
@@ -228,6 +263,23 @@ static int compare_baseline(const Bench *b)
     return regressed ? STATUS_REGRESSION : STATUS_OK;
 }
 
+static bool open_bench(Bench *b, Pipeline *p, const Weights *w, const Options *o)
+{
+    Arena *a = b->cx->perm;
+    b->batch = p->sized[0]->batch;
+    if (!read_baseline(b, o, p->graph->name) ||
+        !(b->io = tensors_make(b->cx, o, p->graph, &b->batch)) ||
+        !(b->session = session_open(p, w, o)))
+        return false;
+    b->module = pipeline_sized(p, b->batch);
+    b->threads = n2c_pool_exec(b->session->pool).threads;
+    const char *const here[N_SETTINGS] = {
+        p->graph->name, p->row[p->used_row]->name, p->pass_cx.narrow ? "bf16w" : "f32",
+        arena_printf(a, "%u", b->threads), arena_printf(a, "%lld", (long long)b->batch)};
+    memcpy(b->here, here, sizeof here);
+    return true;
+}
+
 int cmd_bench(Cx *cx, const Options *o)
 {
     Pipeline p;
@@ -239,22 +291,15 @@ int cmd_bench(Cx *cx, const Options *o)
     if (!pipeline_compile(&p, cx, o, &w))
         return status_of_errors(cx->diags);
     b.backend = p.backend;
-    b.batch = p.sized[0]->batch;
-    if (read_baseline(&b, o, p.graph->name))
-        b.io = tensors_make(cx, o, p.graph, &b.batch);
-    b.module = pipeline_sized(&p, b.batch);
-    b.session = b.io ? session_open(&p, w, o) : NULL;
+    bool ok = open_bench(&b, &p, w, o);
     weights_close(w);
-    if (!b.session)
-        return status_of_errors(cx->diags);
-    b.threads = n2c_pool_exec(b.session->pool).threads;
-    bool ok = measure_whole(&b) && (!(o->n[OPT_LAYERS] || o->n[OPT_JSON]) || measure_steps(&b));
-    session_close(b.session);
-    if (!ok)
-        return status_of_errors(cx->diags);
-    if (o->n[OPT_JSON])
+    ok = ok && check_settings(&b, o) && measure_whole(&b) &&
+         (!(o->n[OPT_LAYERS] || o->n[OPT_JSON]) || measure_steps(&b));
+    if (ok && o->n[OPT_JSON])
         print_json(&b, o);
-    else
+    else if (ok)
         print_text(&b);
-    return compare_baseline(&b);
+    if (b.session)
+        session_close(b.session);
+    return ok ? compare_baseline(&b) : status_of_errors(cx->diags);
 }

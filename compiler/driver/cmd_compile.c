@@ -4,7 +4,8 @@
  *
  * contract: all files or none; the folder is made when everything else has worked out. The lines on
  * stderr are file names and sizes. What --selftest's program expects are the results of the
- * operators' definitions in doubles, the reference of verify, on its seeded inputs.
+ * operators' definitions in doubles on its seeded inputs, as in verify, but with the weights as
+ * they are stored: bf16 is not for the program to judge.
  */
 #include "driver/driver.h"
 
@@ -23,8 +24,8 @@ static bool check_base(Cx *cx, const char *base)
     if (n > 0 && base[n - 1] != '/')
         return true;
     diag_error(cx->diags, NO_PLACE, "E0004", "--output=%s names no file", base);
-    diag_help(cx->diags, "write DIR/NAME: NAME.c, NAME.h, NAME.n2w and NAME.json appear in DIR");
-    return false;
+    return diag_help(cx->diags, "write DIR/NAME: NAME.c, NAME.h, NAME.n2w and NAME.json appear "
+                     "in DIR");
 }
 
 /* The reference's outputs on the inputs that the program will make. NULL: reported. */
@@ -46,7 +47,8 @@ static const EmitTest *make_test(Pipeline *p, const Weights *w, const Options *o
         for (int64_t k = 0; i < g->n_inputs && k < count; k++)
             wide[i][k] = (double)io[i][k];
     }
-    Session *s = pipeline_reference(p, &reference, false) ? session_open(&reference, w, o) : NULL;
+    Session *s = pipeline_reference(p, &reference, REFERENCE_STORED)
+                     ? session_open(&reference, w, o) : NULL;
     if (!s)
         return NULL;
     cx_phase(cx, "running the reference");

@@ -31,8 +31,7 @@ static bool report_first_difference(Cx *cx, const char *path, Bytes file, const 
     for (size_t i = 0; i < file.size && (char)file.data[i] == text[i]; i++)
         place.line += text[i] == '\n';
     diag_error(cx->diags, place, "E0312", "not in canonical form from here on");
-    diag_help(cx->diags, "net2c fmt --in-place %s", path);
-    return false;
+    return diag_help(cx->diags, "net2c fmt --in-place %s", path);
 }
 
 static bool format(Cx *cx, const Options *o)
@@ -40,11 +39,9 @@ static bool format(Cx *cx, const Options *o)
     const char *path = o->argument[0], *out = option_text(o, OPT_OUTPUT, NULL);
     bool in_place = o->n[OPT_IN_PLACE] > 0;
     Bytes file;
-    if (in_place + o->n[OPT_CHECK] + (out != NULL) > 1 || (in_place && str_eq(path, "-"))) {
-        diag_error(cx->diags, NO_PLACE, "E0009", "--in-place needs a file, and only one of "
-                   "--in-place, --check and --output can be given");
-        return false;
-    }
+    if (in_place + o->n[OPT_CHECK] + (out != NULL) > 1 || (in_place && str_eq(path, "-")))
+        return diag_error(cx->diags, NO_PLACE, "E0009", "--in-place needs a file, and only one of "
+                          "--in-place, --check and --output can be given");
     const char *text = file_read(cx, path, MAX_MODEL_FILE, &file)
                            ? fmt_text(cx, path, (const char *)file.data, file.size) : NULL;
     if (!text)

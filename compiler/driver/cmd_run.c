@@ -10,8 +10,9 @@
  */
 #include "driver/driver.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* ---- the interpreter ------------------------------------------------------------------------ */
 
@@ -74,10 +75,18 @@ static bool run_interpreter(const Pipeline *p, const Weights *w, void *const *io
 
 /* ---- results -------------------------------------------------------------------------------- */
 
-/* NaN counts as the largest: it must not hide. */
-static bool is_larger(float a, float b)
+typedef struct Element {
+    float value;
+    int64_t index;
+} Element;
+
+/* Largest first, of equal ones the first. NaN counts as the largest: it must not hide. */
+static int compare_elements(const void *a, const void *b)
 {
-    return a > b || (a != a && b == b);
+    const Element *x = a, *y = b;
+    bool less = x->value < y->value || (isnan(y->value) && !isnan(x->value));
+    bool more = x->value > y->value || (isnan(x->value) && !isnan(y->value));
+    return less != more ? less - more : (x->index > y->index) - (x->index < y->index);
 }
 
 typedef struct Labels {
@@ -101,8 +110,7 @@ static bool labels_read(Cx *cx, const char *path, Labels *out)
             if (file.data[end++] < ' ') {
                 Place place = {path, (int)out->n + 1, (int)(end - at), 1};
                 diag_error(cx->diags, place, "E0107", "a control character in a label");
-                diag_help(cx->diags, "write one name a line, as plain text");
-                return false;
+                return diag_help(cx->diags, "write one name a line, as plain text");
             }
         out->name = arena_grow(cx->perm, out->name, (size_t)out->n, (size_t)out->n + 1, &cap,
                                sizeof *out->name);
@@ -112,22 +120,21 @@ static bool labels_read(Cx *cx, const char *path, Labels *out)
     return true;
 }
 
-/* The k largest of n by repeated search: k is small. */
 static void print_top(Cx *cx, const char *name, int64_t item, const float *v, int64_t n, int64_t k,
                       const Labels *labels)
 {
-    bool *taken = NEW_ARRAY(cx->temp, bool, n);
+    Element *element = NEW_ARRAY(cx->temp, Element, n);
+    for (int64_t i = 0; i < n; i++)
+        element[i] = (Element){v[i], i};
+    qsort(element, (size_t)n, sizeof *element, compare_elements);
     for (int64_t i = 0; i < k && i < n; i++) {
-        int64_t best = -1;
-        for (int64_t j = 0; j < n; j++)
-            if (!taken[j] && (best < 0 || is_larger(v[j], v[best])))
-                best = j;
-        taken[best] = true;
+        int64_t index = element[i].index;
         Str number = str_new(cx->temp);
-        str_double(&number, (double)v[best]);
-        printf("%s %lld %lld %s%s%s\n", name, (long long)item, (long long)best, number.data,
-               best < labels->n ? " " : "", best < labels->n ? labels->name[best] : "");
+        str_double(&number, (double)element[i].value);
+        printf("%s %lld %lld %s%s%s\n", name, (long long)item, (long long)index, number.data,
+               index < labels->n ? " " : "", index < labels->n ? labels->name[index] : "");
     }
+    arena_reset(cx->temp);
 }
 
 static bool write_output(Cx *cx, const Graph *g, const char *text, void *const *io, int64_t batch)

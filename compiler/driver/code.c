@@ -34,8 +34,8 @@ static bool source_tensor(void *user, const char *key, Bytes *out)
         *out = t->data;
         return true;
     }
-    diag_error(s->cx->diags, NO_PLACE, "E0963", "internal error: weight '%s' was not checked", key);
-    return false;
+    return diag_error(s->cx->diags, NO_PLACE, "E0963", "internal error: weight '%s' was not "
+                      "checked", key);
 }
 
 static void source_done(void *user, Bytes consumed)
@@ -134,11 +134,9 @@ static bool make_folders(Cx *cx, const char *base)
         if (*p != '/')
             continue;
         *p = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            diag_error(cx->diags, NO_PLACE, "E0105", "cannot make the folder '%s': %s", path,
-                       strerror(errno));
-            return false;
-        }
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            return diag_error(cx->diags, NO_PLACE, "E0105", "cannot make the folder '%s': %s", path,
+                              strerror(errno));
         *p = '/';
     }
     return true;
@@ -166,8 +164,8 @@ static bool check_array(Cx *cx, const Module *m)
         return true;
     diag_error(cx->diags, NO_PLACE, "E0126", "the weights have %lld bytes, as C text at most %d",
                (long long)bytes, MAX_ARRAY);
-    diag_help(cx->diags, "C compilers take long and much memory for more: use --weights-as=incbin");
-    return false;
+    return diag_help(cx->diags, "C compilers take long and much memory for more: use "
+                     "--weights-as=incbin");
 }
 
 /* The array's elements are the blob, which is complete but has not got its name yet. */
@@ -181,15 +179,36 @@ static bool add_array(Cx *cx, OutFile *blob, Str *text)
     return true;
 }
 
+/* As make reads it: $ twice; spaces, # and : behind a backslash, others before them twice. */
 static void add_escaped(Str *s, const char *path)
 {
     for (const char *p = path; *p; p++) {
-        for (const char *q = p; *p == ' ' && q > path && q[-1] == '\\'; q--)
+        bool quoted = strchr(" #:", *p);
+        for (const char *q = p; quoted && q > path && q[-1] == '\\'; q--)
             str_char(s, '\\');
-        if (*p == ' ' || *p == '#' || *p == '$')
-            str_char(s, *p == '$' ? '$' : '\\');
+        if (quoted || *p == '$')
+            str_char(s, quoted ? '\\' : '$');
         str_char(s, *p);
     }
+}
+
+/* What make has no way to quote. */
+static bool check_rule_path(Cx *cx, const char *path)
+{
+    size_t n = strlen(path), at = strcspn(path, "\t\n\r;=|%");
+    if (at == n && n > 0 && path[n - 1] != '\\')
+        return true;
+    diag_error(cx->diags, NO_PLACE, "E0128", "a make rule cannot hold the path '%s'", path);
+    return diag_help(cx->diags, "leave out tabs, line breaks, ; = | %% and a backslash at the end, "
+                     "or -MD");
+}
+
+static bool check_rule(Cx *cx, const char *base, const CodeWish *wish)
+{
+    bool ok = !wish->depfile || check_rule_path(cx, base);
+    for (int i = 0; ok && wish->depfile && i < wish->n_read; i++)
+        ok = check_rule_path(cx, wish->read[i]);
+    return ok;
 }
 
 /* "out/net.c: net.yaml my\ weights.safetensors" */
@@ -259,7 +278,8 @@ bool code_write(Cx *cx, const Pipeline *p, const Weights *w, const char *base,
     EmitFiles *files = NEW(cx->perm, EmitFiles);
     OutFile *file[MAX_CODE_FILES];
     bool array = wish->weights_as == WEIGHTS_ARRAY;
-    if ((array && !check_array(cx, p->module)) || !code_emit(cx, p, base, wish, files))
+    if ((array && !check_array(cx, p->module)) || !check_rule(cx, base, wish) ||
+        !code_emit(cx, p, base, wish, files))
         return false;
     list_files(cx, base, wish, files, out);
     if (!make_folders(cx, base) || !open_all(cx, file, out))

@@ -121,7 +121,6 @@ typedef struct Pipeline {          /* a model on its way to loops */
 } Pipeline;
 
 Graph *model_of_options(Cx *cx, const Options *o);   /* the argument, with -D; NULL: reported */
-Weights *weights_of_options(Cx *cx, const Options *o);             /* NULL: reported */
 int64_t graph_parameters(Arena *a, const Graph *g);  /* elements of all weights, shared ones once */
 bool pipeline_start(Pipeline *p, Cx *cx, const Options *o);        /* row and passes by options */
 bool pipeline_graph(Pipeline *p);                                  /* graph passes */
@@ -137,15 +136,19 @@ bool pipeline_compile(Pipeline *p, Cx *cx, const Options *o, Weights **w);
 /* For a verb that only looks: weights need not be given, and are closed again. All that is wrong
  * with them and the model is reported. */
 bool pipeline_look(Pipeline *p, Cx *cx, const Options *o);
-/* The reference of p's finished graph: same groups, operators' nests without any optional pass,
- * in doubles. Takes the layout labels off p->graph. sizes: every subtraction is an addition, so
- * that on positive data each element is the size of what was summed up in it. */
-bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes);
+typedef enum {
+    REFERENCE_EXACT,               /* weights as they are in the file */
+    REFERENCE_STORED,              /* rounded, where the labels `store` say so */
+    REFERENCE_SIZES                /* exact ones; every subtraction is an addition, so that on
+                                    * positive data an element is the size of what it sums up */
+} Reference;
+/* Of p's finished graph: same groups, operators' nests without any optional pass, in doubles. Takes
+ * the labels of layout and algorithm off p->graph. */
+bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind);
 
 /* The passes that run, by the options: p->pass, p->outside and what p->run leaves out. */
 void pass_list(Pipeline *p, const Options *o);
 void pass_list_needed(Pipeline *p);                  /* without any optional one */
-const PassDef *pass_named(const Pipeline *p, const char *name);    /* also from outside; or NULL */
 /* The same, reported if there is none and it is not that other word; or NULL. */
 const PassDef *pass_wanted(const Pipeline *p, const char *name, const char *other);
 const char *pass_title(const PassDef *pass);         /* its name, or a program's command line */

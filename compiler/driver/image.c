@@ -32,8 +32,7 @@ typedef struct Axis {              /* source pixels behind each target pixel, we
 
 static bool bad(Cx *cx, const char *path, const char *why)
 {
-    diag_error(cx->diags, NO_PLACE, "E0122", "cannot use the picture '%s': %s", path, why);
-    return false;
+    return diag_error(cx->diags, NO_PLACE, "E0122", "cannot use the picture '%s': %s", path, why);
 }
 
 /* n of the `to` target pixels of `from` source pixels, from number `begin` on. */
@@ -158,8 +157,7 @@ static bool check_size(Cx *cx, const char *path, const Preprocess *p, const int6
                                "pixels, the input takes %lld x %lld", (long long)to[1],
                                (long long)to[0], (long long)from[1], (long long)from[0],
                                (long long)need[1], (long long)need[0]));
-    diag_help(cx->diags, "'resize' sets the shorter side, 'crop' cuts out the middle");
-    return false;
+    return diag_help(cx->diags, "'resize' sets the shorter side, 'crop' cuts out the middle");
 }
 
 float *image_read(Cx *cx, const char *path, const Shape *s, const Preprocess *p)
@@ -203,8 +201,8 @@ static bool read_channels(Cx *cx, const Options *o, OptId id, int channels, doub
             (id == OPT_STD && !(out[i] > 0)) || (!one && more != (i + 1 < channels))) {
             diag_error(cx->diags, NO_PLACE, "E0003", "'%s' is not a number%s, nor one for each "
                        "of the %d channels", text, id == OPT_STD ? " above 0" : "", channels);
-            diag_help(cx->diags, "write it like 0.5%s", channels == 3 ? " or 0.5,0.4,0.3" : "");
-            return false;
+            return diag_help(cx->diags, "write it like 0.5%s",
+                             channels == 3 ? " or 0.5,0.4,0.3" : "");
         }
         for (int k = 1; one && k < channels; k++)
             out[k] = out[0];

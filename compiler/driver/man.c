@@ -9,7 +9,6 @@
 #include "driver/driver.h"
 
 #include <stdio.h>
-#include <string.h>
 
 typedef struct VerbLine {
     const char *name, *arguments, *summary;

@@ -20,8 +20,8 @@ typedef struct Header {            /* being read */
 static bool bad(Cx *cx, const char *path, const char *what)
 {
     diag_error(cx->diags, NO_PLACE, "E0121", "'%s' %s", path, what);
-    diag_help(cx->diags, "save it with numpy.save(file, numpy.ascontiguousarray(a, 'float32'))");
-    return false;
+    return diag_help(cx->diags, "save it with numpy.save(file, numpy.ascontiguousarray(a, "
+                     "'float32'))");
 }
 
 static bool take(Header *h, const char *text)

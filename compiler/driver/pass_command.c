@@ -21,13 +21,10 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MAX_SECONDS = 10, MAX_WORDS = 64, TO_IT = 0, FROM_IT = 1 };
 
@@ -49,27 +46,6 @@ static void shut(int *fd)
     *fd = -1;
 }
 
-/* In a process group of its own, so that all of it ends when we want it to. */
-static int spawn(Talk *t, const char *const argv[], const int its_end[2])
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t group;
-    int error = posix_spawn_file_actions_init(&files);
-    if (error != 0)
-        return error;
-    error = posix_spawnattr_init(&group);
-    if (error == 0) {
-        posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
-        for (int i = 0; i < 2 && error == 0; i++)
-            error = posix_spawn_file_actions_adddup2(&files, its_end[i], i);
-        if (error == 0)
-            error = posix_spawnp(&t->child, argv[0], &files, &group, (char *const *)argv, environ);
-        posix_spawnattr_destroy(&group);
-    }
-    posix_spawn_file_actions_destroy(&files);
-    return error;
-}
-
 static bool start(Cx *cx, Talk *t)
 {
     const char *argv[MAX_WORDS + 1] = {NULL};
@@ -85,7 +61,8 @@ static bool start(Cx *cx, Talk *t)
         shut(&to[0]);
         shut(&to[1]);
     } else {
-        error = spawn(t, argv, (const int[]){to[0], from[1]});
+        error = child_start(cx, argv, (const int[]){to[0], from[1], -1});
+        t->child = (pid_t)cx->child;
         shut(&to[0]);
         shut(&from[1]);
         t->fd[TO_IT] = to[1];
@@ -173,7 +150,6 @@ static bool ends(const Talk *t)
  * would leave the program behind. false: it had to be stopped. */
 static bool run_command(Cx *cx, Talk *t, int *status)
 {
-    cx->child = t->child;
     talk_unharmed(t);
     shut(&t->fd[TO_IT]);
     bool ended = ends(t);

@@ -12,7 +12,7 @@
  */
 #include "driver/driver.h"
 
-const PassDef *pass_named(const Pipeline *p, const char *name)
+static const PassDef *pass_named(const Pipeline *p, const char *name)
 {
     for (int i = 0; i < p->n_outside; i++)
         if (str_eq(p->outside[i].name, name))

@@ -386,7 +386,7 @@ Graph *model_of_options(Cx *cx, const Options *o)
                          : model_load_with(cx, o->argument[0], defines);
 }
 
-Weights *weights_of_options(Cx *cx, const Options *o)
+static Weights *weights_of_options(Cx *cx, const Options *o)
 {
     const char *name = option_text(o, OPT_WEIGHTS, NULL);
     return o->weights.data ? weights_parse(cx, name, o->weights) : weights_open(cx, name);
@@ -416,6 +416,24 @@ static bool weight_is_finite(void *weights, const char *key)
     return finite;
 }
 
+/* All are there; and a label `algo: skip-zeros` is a promise, whoever wrote it. */
+static bool check_weights(const Pipeline *p, Weights *w)
+{
+    Cx *cx = p->cx;
+    bool ok = weights_check(cx, w, p->graph);
+    for (int i = 0; ok && i < p->graph->n_nodes; i++) {
+        const Node *n = p->graph->nodes[i];
+        if (n->op->nest_by != linear_nest_by || !str_eq(n->algo, "skip-zeros") ||
+            weight_is_finite(w, n->param[0].key))
+            continue;
+        diag_error(cx->diags, n->place, "E0213", "'%s' cannot skip zeros: a weight of '%s' is "
+                   "infinite, NaN or near the largest float", n->out->name, n->param[0].key);
+        diag_help(cx->diags, "remove the label 'algo: skip-zeros': 0 * infinity is no zero");
+        ok = false;
+    }
+    return ok;
+}
+
 bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
 {
     *w = NULL;
@@ -432,8 +450,8 @@ bool pipeline_load(Pipeline *p, Cx *cx, const Options *o, Weights **w)
     p->pass_cx.weights = *w;
     /* A pass from outside may give layers other weights. */
     bool before = *w && p->n_outside == 0, after = *w && !before;
-    if ((!before || weights_check(cx, *w, p->graph)) && pipeline_graph(p) &&
-        (!after || weights_check(cx, *w, p->graph)) && pipeline_lower(p))
+    if ((!before || check_weights(p, *w)) && pipeline_graph(p) &&
+        (!after || check_weights(p, *w)) && pipeline_lower(p))
         return true;
     if (*w)
         weights_close(*w);
@@ -491,7 +509,7 @@ static void stmt_of_sizes(void *user, Stmt *s)
         s->expr = expr_of_sizes(user, s->expr);
 }
 
-bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
+bool pipeline_reference(Pipeline *p, Pipeline *reference, Reference kind)
 {
     Graph *g = p->graph;
     *reference = (Pipeline){.cx = p->cx, .pass_cx = p->pass_cx, .type = TYPE_F64, .graph = g,
@@ -503,11 +521,12 @@ bool pipeline_reference(Pipeline *p, Pipeline *reference, bool sizes)
         g->nodes[i]->out->layout = NULL;
         g->nodes[i]->schedule = NULL;
         g->nodes[i]->algo = "direct";
-        g->nodes[i]->store = NULL;
+        if (kind != REFERENCE_STORED)
+            g->nodes[i]->store = NULL;
     }
     if (!pipeline_lower(reference))
         return false;
-    for (int i = 0; sizes && i < reference->module->n_steps; i++)
+    for (int i = 0; kind == REFERENCE_SIZES && i < reference->module->n_steps; i++)
         body_visit(reference->module->step[i].kernel->body, stmt_of_sizes, p->cx->perm);
     return pipeline_module(reference);
 }

@@ -50,8 +50,7 @@ static bool wrong_shape(Cx *cx, const Tensor *t, const char *path, const Shape *
 {
     diag_error(cx->diags, NO_PLACE, "E0123", "'%s' has shape %s, but '%s' has %s", path,
                shape_text(cx->perm, found), t->name, shape_text(cx->perm, &t->shape));
-    diag_help(cx->diags, "N is the number of items, at least 1");
-    return false;
+    return diag_help(cx->diags, "N is the number of items, at least 1");
 }
 
 const float *tensor_read(Cx *cx, const Tensor *t, const char *path, int64_t *batch)

@@ -8,7 +8,6 @@
  */
 #include "driver/driver.h"
 
-#include <string.h>
 
 enum { MAX_ROUNDS = 2000 };
 #define MAX_WEIGHTS (INT64_C(400) << 20)     /* bytes of all trials together */

@@ -13,13 +13,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MAX_ARGS = 64, MAX_WORDS = 24, MAX_LOG = 16 << 20, MAX_LINES = 12 };
 
@@ -70,42 +67,29 @@ static void report_log(Cx *cx, const CcModule *m, const char *compiler, int stat
     diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
 }
 
-/* In a process group of its own, so that all of it ends when we are told to. */
-static int start_compiler(const CcModule *m, const char *argv[], pid_t *child)
+/* 0, or the system's error. */
+static int start_compiler(Cx *cx, const CcModule *m, const char *const argv[])
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t group;
-    int error = posix_spawn_file_actions_init(&files);
-    if (error != 0)
-        return error;
-    error = posix_spawnattr_init(&group);
-    if (error == 0) {
-        posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
-        error = posix_spawn_file_actions_addopen(&files, 2, m->log, O_WRONLY | O_CREAT | O_EXCL,
-                                                 0600);
-        if (error == 0)
-            error = posix_spawn_file_actions_adddup2(&files, 2, 1);
-        if (error == 0)
-            error = posix_spawnp(child, argv[0], &files, &group, (char *const *)argv, environ);
-        posix_spawnattr_destroy(&group);
-    }
-    posix_spawn_file_actions_destroy(&files);
+    int log = open(m->log, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (log < 0)
+        return errno;
+    int error = child_start(cx, argv, (const int[]){-1, log, log});
+    close(log);
     return error;
 }
 
 static bool run_compiler(Cx *cx, const CcModule *m, const char *argv[])
 {
-    pid_t child, done;
-    int status = 0, error = start_compiler(m, argv, &child);
+    pid_t done;
+    int status = 0, error = start_compiler(cx, m, argv);
     if (error != 0) {
         cc_error(cx, "E0112", arena_printf(cx->temp, "cannot start the C compiler '%s'", argv[0]),
                  strerror(error));
         diag_help(cx->diags, "set CC to a working C99 compiler, gcc or clang");
         return false;
     }
-    cx->child = child;
     do
-        done = waitpid(child, &status, 0);
+        done = waitpid((pid_t)cx->child, &status, 0);
     while (done < 0 && errno == EINTR);
     cx->child = 0;
     if (done < 0)

@@ -27,13 +27,6 @@ bool expand_charge(Model *m, Place place, size_t steps)
 }
 
 /* ---- variables ------------------------------------------------------------------------------ */
-static void add_names(const Map *map, const char **names, int *n)
-{
-    for (size_t i = 0; i < map_count(map); i++)
-        if (map_value(map, i))
-            names[(*n)++] = map_key(map, i);
-}
-
 static const Yaml pending;         /* in the place of a parameter's value until that is known */
 
 Yaml *expand_variable(Model *m, Place place, const char *name)
@@ -46,9 +39,7 @@ Yaml *expand_variable(Model *m, Place place, const char *name)
     diag_error(m->cx->diags, place, "E0431", "no parameter or argument is named '%.60s'", name);
     size_t room = map_count(m->scope->vars) + map_count(m->params);
     const char **names = NEW_ARRAY(m->cx->temp, const char *, room);
-    int n = 0;
-    add_names(m->scope->vars, names, &n);
-    add_names(m->params, names, &n);
+    int n = add_keys(names, add_keys(names, 0, m->scope->vars), m->params);
     if (y)
         diag_help(m->cx->diags, "a parameter may use those above it: move '%.60s' up", name);
     else if (str_eq(name, "in"))
@@ -115,8 +106,7 @@ static bool piece_fits(Model *m, const Yaml *y, const char *at, const Yaml *piec
         return true;
     diag_error(m->cx->diags, place, "E0432",
                "only whole numbers and words can stand inside a text, found %.60s", piece->text);
-    diag_help(m->cx->diags, "quote the number where it is given to make it a word");
-    return false;
+    return diag_help(m->cx->diags, "quote the number where it is given to make it a word");
 }
 
 static Yaml *expand_scalar(Model *m, const Yaml *y)

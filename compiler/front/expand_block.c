@@ -27,8 +27,8 @@ bool expand_word(Model *m, const Yaml *y, const char *what)
         return true;
     diag_error(m->cx->diags, y->place, "E0435", "%s cannot be named %s", what,
                read_found(m->cx->perm, y));
-    diag_help(m->cx->diags, "a name has letters, digits and _, and is no word of the language");
-    return false;
+    return diag_help(m->cx->diags, "a name has letters, digits and _, and is no word of the "
+                     "language");
 }
 
 static bool check_block(Model *m, const Yaml *key, const Yaml *y)
@@ -66,8 +66,7 @@ static bool check_block(Model *m, const Yaml *key, const Yaml *y)
     }
     if (!layers) {
         diag_error(cx->diags, key->place, "E0402", "%s has no 'layers'", what);
-        diag_help(cx->diags, "add 'layers: [relu]', the list of what it stands for");
-        return false;
+        return diag_help(cx->diags, "add 'layers: [relu]', the list of what it stands for");
     }
     return read_list(cx, layers, "'layers'", "layers: [relu]") && good;
 }
@@ -125,6 +124,8 @@ static bool bind_inputs(Model *m, const LayerForm *form, Scope *s)
         diag_error(m->cx->diags, form->place, "E0436", "block '%s' has %d input%s, found %d",
                    form->word, due, due == 1 ? "" : "s", n);
         diag_note(m->cx->diags, s->block->place, "it is declared here");
+        diag_help(m->cx->diags, "'from' lists the inputs; without it the layer before is the only "
+                                "one");
         good = false;
     }
     if (!good)
@@ -150,12 +151,14 @@ static void bind_args(Model *m, const LayerForm *form, Scope *s)
         if (given && given->kind == YAML_MAP) {
             diag_error(m->cx->diags, given->place, "E0436",
                        "'%s' must be a number, a word or a list, found a map", name);
+            diag_help(m->cx->diags, "give each of its values by an argument of its own");
             given = expand_broken(m, given);
-        } else if (!given && y->kind == YAML_SCALAR && str_eq(y->text, "required")) {
+        } else if (!given && str_eq(y->text, "required")) {
             if (form->known) {
                 diag_error(m->cx->diags, form->place, "E0436",
                            "block '%s' needs the argument '%s'", form->word, name);
                 diag_note(m->cx->diags, args->key[i]->place, "it is declared here");
+                diag_help(m->cx->diags, "write '%s: {%s: VALUE}'", form->word, name);
             }
             given = expand_broken(m, y);
         }
@@ -239,8 +242,7 @@ static bool control_layers(Model *m, const Yaml *item, const char *word, const c
     if (*out)
         return read_list(m->cx, *out, arena_printf(m->cx->perm, "'%s'", key), "layers: [relu]");
     diag_error(m->cx->diags, item->place, "E0438", "'%s' has no '%s'", word, key);
-    diag_help(m->cx->diags, "'%s' is a list of layers beside '%s'", key, word);
-    return false;
+    return diag_help(m->cx->diags, "'%s' is a list of layers beside '%s'", key, word);
 }
 
 /* "1..4": both ends, or a list. */
@@ -257,7 +259,7 @@ static bool read_range(Model *m, const Yaml *y, int64_t *first, int64_t *n)
         !parse_i64(dots + 2, &last)) {
         diag_error(m->cx->diags, y->place, "E0438", "'repeat' goes over a list or a range such as "
                    "1..4, found %s", read_found(a, y));
-        return false;
+        return diag_help(m->cx->diags, "write 'repeat: {i: 1..4}' or 'repeat: {i: [1, 2, 5]}'");
     }
     if (last < *first)
         return true;
@@ -265,9 +267,8 @@ static bool read_range(Model *m, const Yaml *y, int64_t *first, int64_t *n)
         *n += 1;
         return true;
     }
-    diag_error(m->cx->diags, y->place, "E0422", "'repeat' repeats more than %d times",
-               MAX_REPEATS);
-    return false;
+    return diag_error(m->cx->diags, y->place, "E0422", "'repeat' repeats more than %d times",
+                      MAX_REPEATS);
 }
 
 /* After the first round with an error the next ones would only say it again. */
@@ -276,16 +277,20 @@ static void repeat_over(Model *m, const char *name, Yaml *over, const Yaml *laye
     int64_t first, n;
     int errors = diags_error_count(m->cx->diags);
     Yaml *before = map_get(m->scope->vars, name);
+    Round round = {m->scope->round, name, NULL};
     bool good = read_range(m, over, &first, &n);
+    m->scope->round = &round;
     for (int64_t i = 0; good && i < n; i++) {
         Yaml *value = over->item ? over->item[i] : NEW(m->cx->perm, Yaml);
         if (!over->item)
             *value = (Yaml){.place = over->place, .text = arena_printf(
                 m->cx->perm, "%lld", (long long)(first + i))};
+        round.value = value;
         map_put(m->scope->vars, name, value);
         expand_layers(m, layers);
         good = diags_error_count(m->cx->diags) == errors && expand_charge(m, over->place, 1);
     }
+    m->scope->round = round.outer;
     map_put(m->scope->vars, name, before);
     if (!good)
         model_lose(m);

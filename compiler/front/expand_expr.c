@@ -102,10 +102,9 @@ bool expr_value(Model *m, Place place, const Yaml *y, Datum *out)
     bool scalar = y->kind == YAML_SCALAR;
     if (y->broken || (scalar && (y->quoted || text_datum(y->text, out))))
         return !y->broken;
-    diag_error(m->cx->diags, place, scalar ? "E0433" : "E0432",
-               scalar ? "%s needs more than 64 bits" : "%s cannot be part of an expression",
-               read_found(m->cx->perm, y));
-    return false;
+    return diag_error(m->cx->diags, place, scalar ? "E0433" : "E0432",
+                      scalar ? "%s needs more than 64 bits" : "%s cannot be part of an expression",
+                      read_found(m->cx->perm, y));
 }
 
 bool expr_truth(Model *m, Place place, const Datum *v, bool *out)

@@ -53,7 +53,6 @@ typedef struct ModelDefines {          /* -D: "k=v", each replaces a parameter o
 
 Graph *model_parse(Cx *cx, const char *file, const char *text, size_t len);
 Graph *model_parse_with(Cx *cx, const char *file, Bytes text, ModelDefines defines);
-Graph *model_load(Cx *cx, const char *path);
 Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines);
 /* The graph in expanded form, labels included: reads back to the same graph, prints the same. */
 char *graph_text(Arena *a, const Graph *g);
@@ -67,6 +66,12 @@ typedef struct Block {
     bool failed;                   /* one call was wrong inside: the others are left alone */
 } Block;
 
+typedef struct Round {             /* of a repetition that is being unfolded */
+    const struct Round *outer;
+    const char *variable;
+    const Yaml *value;
+} Round;
+
 typedef struct Scope Scope;
 struct Scope {                     /* the network, or one call of a block */
     Scope *outer;                  /* where the call stands; NULL: the network */
@@ -75,6 +80,7 @@ struct Scope {                     /* the network, or one call of a block */
     const char *path, *prefix;     /* path NULL: none; prefix: of names that are taken elsewhere */
     Map *vars;                     /* args, inputs, repeat variables -> Yaml, NULL: ended */
     Map *tensors;                  /* names defined so far -> Tensor; rank 0: unknown, an error */
+    const Round *round;            /* the innermost repetition's; NULL: in none */
 };
 
 typedef struct Model {
@@ -141,7 +147,6 @@ Tensor *model_find_tensor(Model *m, const Yaml *name, const char *what);   /* or
 bool model_inputs(Model *m, const LayerForm *form, Tensor **in, int *n);
 const char *model_name(Model *m, LayerForm *form);   /* what `name:` says, legal, or NULL */
 const char *model_path(Model *m, LayerForm *form);            /* what `path:` says, or NULL */
-char *path_join(Arena *a, const char *outer, const char *inner);
 char *path_stem(Arena *a, const char *path);                  /* made a legal name */
 /* A written name becomes the tensor's, and known in the scope; in a block it makes way. */
 void model_define(Model *m, Tensor *t, const char *name, Place place);
@@ -161,6 +166,7 @@ char *param_key(Arena *a, const Graph *g, const Node *n, int i);
 bool read_map(Cx *cx, const Yaml *y, const char *what, const char *example);
 bool read_list(Cx *cx, const Yaml *y, const char *what, const char *example);
 const char *read_word(Cx *cx, const Yaml *y, const char *what);      /* not empty */
+bool read_legal(Cx *cx, Place place, const char *name);              /* is it a legal name? */
 bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out);   /* [N, ...] */
 bool read_keys(Cx *cx, const Yaml *map, const char *what, const char *const *known, int n);
 char *read_found(Arena *a, const Yaml *y);                           /* "'x'", "a list", ... */
@@ -169,6 +175,7 @@ bool read_misspelt(Cx *cx, const Yaml *map, const char *key);
 /* "did you mean 'relu'?", or which names there are if none is near. */
 void suggest(Cx *cx, const char *word, const char *const *names, int n);
 void suggest_key(Cx *cx, const char *word, const Map *map);   /* keys with a value */
+int add_keys(const char **names, int n, const Map *map);      /* these, behind n names; how many */
 
 /* ---- json: strict, as much as safetensors headers need ------------------------------------- */
 typedef struct Json {

@@ -28,7 +28,7 @@ static Yaml *need_key(Model *m, const Yaml *root, const char *key, const char *e
 static void read_version(Model *m, const Yaml *root)
 {
     const Yaml *y = need_key(m, root, "net2c", "net2c: " FORMAT_VERSION);
-    if (!y || (y->kind == YAML_SCALAR && str_eq(y->text, FORMAT_VERSION)))
+    if (!y || str_eq(y->text, FORMAT_VERSION))
         return;
     diag_error(m->cx->diags, y->place, "E0405", "'net2c' must be " FORMAT_VERSION ", the version "
                "of the format; found %s", read_found(m->cx->perm, y));
@@ -77,7 +77,7 @@ static void read_weights(Model *m, const Yaml *root)
 /* ---- inputs and outputs ------------------------------------------------------------------- */
 static void read_type(Model *m, const Yaml *y)
 {
-    if (!y || y->broken || (y->kind == YAML_SCALAR && str_eq(y->text, "f32")))
+    if (!y || y->broken || str_eq(y->text, "f32"))
         return;
     diag_error(m->cx->diags, y->place, "E0409", "inputs are of type f32, found %s",
                read_found(m->cx->perm, y));
@@ -91,11 +91,7 @@ static void read_input(Model *m, const Yaml *key, const Yaml *y, Tensor *t)
     const char *what = arena_printf(cx->perm, "input '%.60s'", key->text);
     const char *whose = arena_printf(cx->perm, "the shape of %s", what);
     model_define(m, t, key->text, key->place);
-    if (!name_is_legal(t->name)) {
-        diag_error(cx->diags, key->place, "E0406", "'%.60s' is not a legal name", t->name);
-        diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
-                             "_ and .");
-    }
+    read_legal(cx, key->place, t->name);
     if (!read_map(cx, y, what, "image: {shape: [N, 3, 224, 224]}"))
         return;
     read_keys(cx, y, what, known, 2);
@@ -239,9 +235,4 @@ Graph *model_load_with(Cx *cx, const char *path, ModelDefines defines)
     Bytes text;
     return file_read(cx, path, MAX_MODEL_FILE, &text) ? model_parse_with(cx, path, text, defines)
                                                       : NULL;
-}
-
-Graph *model_load(Cx *cx, const char *path)
-{
-    return model_load_with(cx, path, (ModelDefines){0});
 }

@@ -42,9 +42,8 @@ static bool refuse_value(const AttrRead *r, const Yaml *y)
 {
     if (y->broken)
         return false;
-    diag_error(r->cx->diags, y->place, "E0412", "'%s' must be %s, found %s", r->def->name,
-               attr_due(r), read_found(r->cx->perm, y));
-    return false;
+    return diag_error(r->cx->diags, y->place, "E0412", "'%s' must be %s, found %s", r->def->name,
+                      attr_due(r), read_found(r->cx->perm, y));
 }
 
 static bool read_int(const AttrRead *r, const Yaml *y, int64_t *out)
@@ -61,8 +60,8 @@ static bool read_float(const AttrRead *r)
 static bool read_bool(const AttrRead *r)
 {
     const Yaml *y = r->yaml;
-    r->out->i[0] = y->kind == YAML_SCALAR && str_eq(y->text, "true");
-    return r->out->i[0] || (y->kind == YAML_SCALAR && str_eq(y->text, "false")) ||
+    r->out->i[0] = str_eq(y->text, "true");
+    return r->out->i[0] || str_eq(y->text, "false") ||
            refuse_value(r, y);
 }
 
@@ -119,7 +118,7 @@ static bool read_dims(const AttrRead *r)
     for (int i = 0; i < y->n; i++) {
         const Yaml *item = y->item[i];
         int64_t *dim = &r->out->i[i];
-        if (i == 0 && item->kind == YAML_SCALAR && str_eq(item->text, "N"))
+        if (i == 0 && str_eq(item->text, "N"))
             *dim = DIM_N;
         else if (!read_int(r, item, dim) || *dim < -1 || *dim == 0)
             ok = ok && refuse_value(r, item);

@@ -8,7 +8,6 @@
  */
 #include "front/front.h"
 
-#include <string.h>
 
 static const char *const common_keys[] = {"from",  "name",   "path", "expect",  "weights",
                                           "group", "layout", "algo", "store", "schedule"};
@@ -29,8 +28,7 @@ bool layer_split(Model *m, const Yaml *item, LayerForm *form)
         diag_error(m->cx->diags, item->place, "E0411", "a layer must be one operator, found %s",
                    item->kind != YAML_MAP ? read_found(a, item) : arena_printf(
                        a, "%d keys: attributes stand in braces behind the operator", item->n));
-        diag_help(m->cx->diags, "write '- relu' or '- conv: {out: 96, kernel: 11}'");
-        return false;
+        return diag_help(m->cx->diags, "write '- relu' or '- conv: {out: 96, kernel: 11}'");
     }
     Yaml *value = item->item[0];
     form->word = item->key[0]->text;
@@ -58,11 +56,9 @@ static const OpDef *find_op(const Model *m, const LayerForm *form)
         return NULL;
     }
     diag_error(cx->diags, form->place, "E0410", "unknown operator '%.60s'", form->word);
-    int n = 0;
     const char **names = NEW_ARRAY(cx->temp, const char *, (size_t)op_count() +
                                    map_count(m->blocks));
-    for (; n < (int)map_count(m->blocks); n++)
-        names[n] = map_key(m->blocks, (size_t)n);
+    int n = add_keys(names, 0, m->blocks);
     for (int i = 0; i < op_count(); i++)
         names[n++] = op_at(i)->name;
     suggest(cx, form->word, names, n);
@@ -82,7 +78,7 @@ static bool check_keys(const Model *m, const LayerForm *form, const OpDef *op)
 }
 
 /* ---- paths and names ---------------------------------------------------------------------- */
-char *path_join(Arena *a, const char *outer, const char *inner)
+static char *path_join(Arena *a, const char *outer, const char *inner)
 {
     bool both = outer && *outer && *inner;
     return arena_printf(a, "%s%s%s", outer ? outer : "", both ? "." : "", inner);
@@ -120,15 +116,10 @@ const char *model_name(Model *m, LayerForm *form)
                    "yet");
     else
         name = read_word(cx, y, "'name'");
-    if (name && name_is_legal(name))
+    if (name && read_legal(cx, y->place, name))
         return name;
     form->known = false;
     m->gaps = true;                /* whoever means this layer will not find it */
-    if (!name)
-        return NULL;
-    diag_error(cx->diags, y->place, "E0406", "'%.60s' is not a legal name", name);
-    diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, digits, "
-                         "_ and .");
     return NULL;
 }
 
@@ -192,6 +183,24 @@ static void use_name(Model *m, Tensor *t, const char *name, Place place)
     map_put(m->used, name, kept);
 }
 
+/* Where the name was first used, or, of a name in a repetition, which round uses it again. */
+static void note_first(const Model *m, Place place, Place first)
+{
+    Arena *a = m->cx->temp;
+    const char *where = "", *names = "";
+    if (first.line != place.line || first.col != place.col || !m->scope->round) {
+        diag_note(m->cx->diags, first, "it is first used here");
+        return;
+    }
+    for (const Round *r = m->scope->round; r; r = r->outer) {
+        where = arena_printf(a, "%s is %s%s%s", r->variable, read_found(a, r->value),
+                             *where ? ", " : "", where);
+        names = arena_printf(a, "$%s%s%s", r->variable, *names ? " and " : "", names);
+    }
+    diag_note(m->cx->diags, NO_PLACE, "an earlier round of 'repeat' used it, now %s", where);
+    diag_help(m->cx->diags, "give each round a name of its own: put %s into it", names);
+}
+
 void model_define(Model *m, Tensor *t, const char *name, Place place)
 {
     bool local = m->scope->block != NULL;
@@ -200,7 +209,7 @@ void model_define(Model *m, Tensor *t, const char *name, Place place)
     if (first) {
         diag_error(m->cx->diags, place, "E0407", "the name '%.60s' is used twice: rename one",
                    name);
-        diag_note(m->cx->diags, *first, "it is first used here");
+        note_first(m, place, *first);
     }
     map_put(m->scope->tensors, name, t);
     if (local && is_taken(m, name))
@@ -262,20 +271,17 @@ static bool default_input(Model *m, const LayerForm *form, Tensor **in, int *n)
         return false;
     diag_error(m->cx->diags, form->place, "E0415",
                "'%.60s' must say which of the %d inputs it reads", form->word, inputs);
-    diag_help(m->cx->diags, "add 'from: %s%s'", names ? "$" : "",
-              names ? names->item[0]->text : m->graph->inputs[0]->name);
-    return false;
+    return diag_help(m->cx->diags, "add 'from: %s%s'", names ? "$" : "",
+                     names ? names->item[0]->text : m->graph->inputs[0]->name);
 }
 
 bool model_inputs(Model *m, const LayerForm *form, Tensor **in, int *n)
 {
     const Yaml *from = form_key(form, "from");
     bool list = from && from->kind == YAML_LIST, good = true;
-    if (list && (from->n < 1 || from->n > MAX_INPUTS)) {
-        diag_error(m->cx->diags, from->place, "E0414", "'from' must name 1 to %d tensors, found %d",
-                   MAX_INPUTS, from->n);
-        return false;
-    }
+    if (list && (from->n < 1 || from->n > MAX_INPUTS))
+        return diag_error(m->cx->diags, from->place, "E0414", "'from' must name 1 to %d tensors, "
+                          "found %d", MAX_INPUTS, from->n);
     if (!from)
         good = default_input(m, form, in, n);
     for (int i = 0; from && i < (list ? from->n : 1); i++) {

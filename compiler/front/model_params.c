@@ -28,9 +28,8 @@ bool bind_is_legal(Cx *cx, const Yaml *y)
         has_param |= starts_with(c, BIND_PARAM);
         if (starts_with(c, BIND_PARAM) || starts_with(c, BIND_PATH))
             continue;
-        diag_error(cx->diags, y->place, "E0421", "'bind' knows $path and $param only, found '%s'",
-                   c);
-        return false;
+        return diag_error(cx->diags, y->place, "E0421", "'bind' knows $path and $param only, "
+                          "found '%s'", c);
     }
     if (!has_param) {
         diag_error(cx->diags, y->place, "E0421",
@@ -66,10 +65,8 @@ static bool check_roles(Cx *cx, const Node *n, const Yaml *weights)
         roles[i] = n->param[i].role;
     if (n->n_param > 0 || weights->n == 0)
         return read_keys(cx, weights, "'weights'", roles, n->n_param);
-    diag_error(cx->diags, weights->place, "E0418", "this '%s' has no weights to name: leave "
-               "'weights' out",
-               n->op->name);
-    return false;
+    return diag_error(cx->diags, weights->place, "E0418",
+                      "this '%s' has no weights to name: leave 'weights' out", n->op->name);
 }
 
 /* "attn.in_proj_weight[0:64]" must have as many rows as the parameter. */
@@ -116,8 +113,7 @@ static bool check_sharing(Model *m, const Node *n, const Param *p)
                shape_text(a, &p->shape), first->op->name, theirs->role,
                shape_text(a, &theirs->shape));
     diag_note(m->cx->diags, first->place, "'%s' is here", first->out->name);
-    diag_help(m->cx->diags, "give one of them another 'path'");
-    return false;
+    return diag_help(m->cx->diags, "give one of them another 'path'");
 }
 
 char *param_key(Arena *a, const Graph *g, const Node *n, int i)

@@ -27,8 +27,7 @@ static bool refuse_kind(Cx *cx, const Yaml *y, const char *what, const char *due
         return false;
     diag_error(cx->diags, y->place, "E0401", "%s must be %s, found %s", what, due,
                read_found(cx->perm, y));
-    diag_help(cx->diags, "write it like this: %s", example);
-    return false;
+    return diag_help(cx->diags, "write it like this: %s", example);
 }
 
 bool read_map(Cx *cx, const Yaml *y, const char *what, const char *example)
@@ -51,46 +50,49 @@ const char *read_word(Cx *cx, const Yaml *y, const char *what)
     return NULL;
 }
 
+bool read_legal(Cx *cx, Place place, const char *name)
+{
+    if (name_is_legal(name))
+        return true;
+    diag_error(cx->diags, place, "E0406", "'%.60s' is not a legal name", name);
+    return diag_help(cx->diags, "a name begins with a letter or _ and goes on with letters, "
+                                "digits, _ and .");
+}
+
 static bool read_dim(Cx *cx, const Yaml *y, const char *what, bool batch, int64_t *out)
 {
     if (y->broken)
         return false;
     if (batch) {
         *out = DIM_N;
-        if (y->kind == YAML_SCALAR && str_eq(y->text, "N"))
+        if (str_eq(y->text, "N"))
             return true;
         diag_error(cx->diags, y->place, "E0408", "axis 0 of %s must be N, the batch; found %s",
                    what, read_found(cx->perm, y));
-        diag_help(cx->diags, "write N first: the size of the batch is chosen when compiling or "
-                             "running");
-        return false;
+        return diag_help(cx->diags, "write N first: the size of the batch is chosen when "
+                         "compiling or running");
     }
     if (y->kind == YAML_SCALAR && parse_i64(y->text, out) && *out >= 1 && *out <= MAX_DIM)
         return true;
-    diag_error(cx->diags, y->place, "E0408",
-               "a dimension of %s must be a whole number from 1 to %lld, found %s", what,
-               (long long)MAX_DIM, read_found(cx->perm, y));
-    return false;
+    return diag_error(cx->diags, y->place, "E0408",
+                      "a dimension of %s must be a whole number from 1 to %lld, found %s", what,
+                      (long long)MAX_DIM, read_found(cx->perm, y));
 }
 
 bool read_shape(Cx *cx, const Yaml *y, const char *what, Shape *out)
 {
     if (!read_list(cx, y, what, "[N, 3, 224, 224]"))
         return false;
-    if (y->n < 1 || y->n > MAX_RANK) {
-        diag_error(cx->diags, y->place, "E0408", "%s must have 1 to %d dimensions, found %d",
-                   what, MAX_RANK, y->n);
-        return false;
-    }
+    if (y->n < 1 || y->n > MAX_RANK)
+        return diag_error(cx->diags, y->place, "E0408", "%s must have 1 to %d dimensions, found %d",
+                          what, MAX_RANK, y->n);
     bool ok = true;
     out->rank = y->n;
     for (int i = 0; i < y->n; i++)
         ok &= read_dim(cx, y->item[i], what, i == 0, &out->dim[i]);
-    if (ok && shape_count(out) > MAX_ELEMENTS) {
-        diag_error(cx->diags, y->place, "E0422", "%s has more than %lld elements an item", what,
-                   (long long)MAX_ELEMENTS);
-        return false;
-    }
+    if (ok && shape_count(out) > MAX_ELEMENTS)
+        return diag_error(cx->diags, y->place, "E0422", "%s has more than %lld elements an item",
+                          what, (long long)MAX_ELEMENTS);
     return ok;
 }
 
@@ -161,12 +163,16 @@ void suggest(Cx *cx, const char *word, const char *const *names, int n)
         diag_help(cx->diags, "known here: %s%s", all.data, n > MAX_LISTED ? ", ..." : "");
 }
 
-void suggest_key(Cx *cx, const char *word, const Map *map)
+int add_keys(const char **names, int n, const Map *map)
 {
-    int n = 0;
-    const char **names = NEW_ARRAY(cx->temp, const char *, map_count(map));
     for (size_t i = 0; i < map_count(map); i++)
         if (map_value(map, i))
             names[n++] = map_key(map, i);
-    suggest(cx, word, names, n);
+    return n;
+}
+
+void suggest_key(Cx *cx, const char *word, const Map *map)
+{
+    const char **names = NEW_ARRAY(cx->temp, const char *, map_count(map));
+    suggest(cx, word, names, add_keys(names, 0, map));
 }

@@ -129,9 +129,8 @@ static void read_preprocess(Model *m, const Yaml *key, const Yaml *y, Preprocess
         .crop = (int64_t)read_number(m, crop, "crop", true, 1, 0)};
     read_channels(m, yaml_get(y, "mean"), "mean", p->channels, -MAX_DIM, 0, p->mean);
     read_channels(m, yaml_get(y, "std"), "std", p->channels, 1e-9, 1, p->std);
-    p->bgr = order && order->kind == YAML_SCALAR && str_eq(order->text, "bgr");
-    if (order && !order->broken && !p->bgr &&
-        (order->kind != YAML_SCALAR || !str_eq(order->text, "rgb")))
+    p->bgr = order && str_eq(order->text, "bgr");
+    if (order && !order->broken && !p->bgr && !str_eq(order->text, "rgb"))
         diag_error(cx->diags, order->place, "E0440", "'order' must be rgb or bgr, found %s",
                    read_found(cx->perm, order));
     if (p->crop && (p->crop != s->dim[2] || p->crop != s->dim[3]))

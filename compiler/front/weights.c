@@ -121,27 +121,21 @@ static bool skip_metadata(Json *j)
 static bool check_span(Cx *cx, const Weights *w, const WeightTensor *t, const int64_t offset[2])
 {
     int64_t bytes = type_bytes(t->type);
-    if (bytes == 0) {
-        diag_error(cx->diags, file_place(w), "E0207", "tensor '%s' has the unknown type '%s'",
-                   t->key, t->type);
-        return false;
-    }
+    if (bytes == 0)
+        return diag_error(cx->diags, file_place(w), "E0207", "tensor '%s' has the unknown type "
+                          "'%s'", t->key, t->type);
     bool fits = true;
     for (int i = 0; i < t->shape.rank; i++)
         fits = fits && checked_mul(bytes, t->shape.dim[i], &bytes);
-    if (!fits || offset[0] > offset[1] || offset[1] - offset[0] != bytes) {
-        diag_error(cx->diags, file_place(w), "E0208",
-                   "tensor '%s' of type %s and shape %s does not fill its bytes %lld to %lld",
-                   t->key, t->type, shape_text(cx->temp, &t->shape), (long long)offset[0],
-                   (long long)offset[1]);
-        return false;
-    }
-    if ((uint64_t)offset[1] > w->data.size) {
-        diag_error(cx->diags, file_place(w), "E0208",
-                   "tensor '%s' ends at byte %lld of the data, which has only %zu: the file is "
-                   "cut off", t->key, (long long)offset[1], w->data.size);
-        return false;
-    }
+    if (!fits || offset[0] > offset[1] || offset[1] - offset[0] != bytes)
+        return diag_error(cx->diags, file_place(w), "E0208", "tensor '%s' of type %s and shape %s "
+                          "does not fill its bytes %lld to %lld", t->key, t->type,
+                          shape_text(cx->temp, &t->shape), (long long)offset[0],
+                          (long long)offset[1]);
+    if ((uint64_t)offset[1] > w->data.size)
+        return diag_error(cx->diags, file_place(w), "E0208", "tensor '%s' ends at byte %lld of "
+                          "the data, which has only %zu: the file is cut off", t->key,
+                          (long long)offset[1], w->data.size);
     return true;
 }
 
@@ -169,10 +163,8 @@ static bool read_header(Cx *cx, Weights *w, Json *j)
         const char *key = json_string(j);
         if (key == NULL || !json_take(j, ':'))
             return false;
-        if (map_get(w->by_key, key) != NULL) {
-            diag_error(cx->diags, file_place(w), "E0210", "tensor '%s' is there twice", key);
-            return false;
-        }
+        if (map_get(w->by_key, key) != NULL)
+            return diag_error(cx->diags, file_place(w), "E0210", "tensor '%s' is there twice", key);
         map_put(w->by_key, key, w);        /* seen; the tensor follows when all are in order */
         if (!(str_eq(key, METADATA) ? skip_metadata(j) : add_tensor(cx, w, j, key)))
             return false;
@@ -199,20 +191,16 @@ static bool check_coverage(Cx *cx, Weights *w)
     for (size_t i = 0; i < w->count; i++) {
         const WeightTensor *t = &w->tensor[i];
         size_t start = (size_t)(t->data.data - w->data.data);
-        if (start != end) {
-            diag_error(cx->diags, file_place(w), "E0209", start < end
-                       ? "tensor '%s' begins at byte %zu of the data, inside another one"
-                       : "the bytes before tensor '%s' at byte %zu of the data are unused",
-                       t->key, start);
-            return false;
-        }
+        if (start != end)
+            return diag_error(cx->diags, file_place(w), "E0209", start < end
+                              ? "tensor '%s' begins at byte %zu of the data, inside another one"
+                              : "the bytes before tensor '%s' at byte %zu of the data are unused",
+                              t->key, start);
         end = start + t->data.size;
     }
-    if (end != w->data.size) {
-        diag_error(cx->diags, file_place(w), "E0209",
-                   "the data has %zu bytes, but the tensors use only %zu", w->data.size, end);
-        return false;
-    }
+    if (end != w->data.size)
+        return diag_error(cx->diags, file_place(w), "E0209", "the data has %zu bytes, but the "
+                          "tensors use only %zu", w->data.size, end);
     return true;
 }
 
@@ -230,19 +218,16 @@ static bool report_json(Cx *cx, const Weights *w, const Json *j)
     diags_add_source(cx->diags, w->path, arena_strndup(cx->perm, j->text, j->len), j->len);
     const char *problem = !str_eq(j->problem, "expected")
                               ? j->problem : arena_printf(cx->temp, "expected '%c'", j->expected);
-    diag_error(cx->diags, p, "E0206", "at byte %zu of the header: %s", j->at, problem);
-    return false;
+    return diag_error(cx->diags, p, "E0206", "at byte %zu of the header: %s", j->at, problem);
 }
 
 /* Splits the file into header and data; *length is the header's. */
 static bool split_file(Cx *cx, Weights *w, size_t *length)
 {
     const uint8_t *b = w->file.data;
-    if (w->file.size < LENGTH_BYTES) {
-        diag_error(cx->diags, file_place(w), "E0201", "%zu bytes are no safetensors file: it "
-                   "begins with the 8 bytes of its header's length", w->file.size);
-        return false;
-    }
+    if (w->file.size < LENGTH_BYTES)
+        return diag_error(cx->diags, file_place(w), "E0201", "%zu bytes are no safetensors file: "
+                          "it begins with the 8 bytes of its header's length", w->file.size);
     uint64_t n = 0;
     for (int i = LENGTH_BYTES; i-- > 0;)
         n = n << 8 | b[i];
@@ -255,12 +240,10 @@ static bool split_file(Cx *cx, Weights *w, size_t *length)
             diag_help(cx->diags, "this is a zip archive (.pt, .npz?)");
         return false;
     }
-    if (n > rest) {
-        diag_error(cx->diags, file_place(w), "E0201",
-                   "the header should have %llu bytes, but the file ends after %zu",
-                   (unsigned long long)n, rest);
-        return false;
-    }
+    if (n > rest)
+        return diag_error(cx->diags, file_place(w), "E0201",
+                          "the header should have %llu bytes, but the file ends after %zu",
+                          (unsigned long long)n, rest);
     *length = (size_t)n;
     w->data = (Bytes){b + LENGTH_BYTES + n, rest - (size_t)n};
     return true;
@@ -268,7 +251,7 @@ static bool split_file(Cx *cx, Weights *w, size_t *length)
 
 static bool read_file(Cx *cx, Weights *w)
 {
-    size_t length;
+    size_t length = 0;
     if (!split_file(cx, w, &length))
         return false;
     Json j = json_start(cx->perm, (const char *)w->file.data + LENGTH_BYTES, length);

@@ -133,11 +133,9 @@ bool weights_init(Cx *cx, const Graph *g, uint64_t seed, const char *path)
 {
     Map *params = collect_params(cx->temp, g);
     Str header = str_new(cx->temp);
-    if (!add_header(&header, params)) {
-        diag_error(cx->diags, (Place){.file = g->file}, "E0211",
-                   "the model's weights are too large for a safetensors file");
-        return false;
-    }
+    if (!add_header(&header, params))
+        return diag_error(cx->diags, (Place){.file = g->file}, "E0211",
+                          "the model's weights are too large for a safetensors file");
     uint8_t *piece = NEW_ARRAY(cx->temp, uint8_t, 4 * PIECE), length[8];
     for (int b = 0; b < 8; b++)
         length[b] = (uint8_t)((uint64_t)header.len >> 8 * b);

@@ -377,10 +377,8 @@ static bool check_text(Cx *cx, const char *file, const char *text, size_t len)
             problem = "tag directives are not part of the model language: leave this out";
             code = "E0310";
         }
-        if (problem != NULL) {
-            diag_error(cx->diags, at, code, "%s", problem);
-            return false;
-        }
+        if (problem != NULL)
+            return diag_error(cx->diags, at, code, "%s", problem);
         at.col++;
         if (c == '\n')
             at = (Place){file, at.line + 1, 1, 0};

@@ -63,27 +63,6 @@ Tensor *graph_find_tensor(const Graph *g, const char *name)
     return NULL;
 }
 
-static bool node_reads(const Node *n, const Tensor *t)
-{
-    for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] == t)
-            return true;
-    return false;
-}
-
-int graph_consumers(const Graph *g, const Tensor *t, Node **out, int max)
-{
-    int count = 0;
-    for (int i = 0; i < g->n_nodes; i++) {
-        if (!node_reads(g->nodes[i], t))
-            continue;
-        if (count < max)
-            out[count] = g->nodes[i];
-        count++;
-    }
-    return count;
-}
-
 bool graph_is_output(const Graph *g, const Tensor *t)
 {
     for (int i = 0; i < g->n_outputs; i++)

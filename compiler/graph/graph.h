@@ -113,8 +113,6 @@ void graph_insert_node(Graph *g, int at, Node *n);
 void graph_remove_node(Graph *g, const Node *n);              /* uses must be gone */
 int graph_find_node(const Graph *g, const Node *n);           /* index or -1 */
 Tensor *graph_find_tensor(const Graph *g, const char *name);
-/* Consumers of t in topological order; returns how many, fills at most max. */
-int graph_consumers(const Graph *g, const Tensor *t, Node **out, int max);
 bool graph_is_output(const Graph *g, const Tensor *t);
 /* Every use of `from` (inputs of nodes, network outputs) becomes `to`. */
 void graph_replace_uses(Graph *g, Tensor *from, Tensor *to);

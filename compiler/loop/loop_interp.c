@@ -11,7 +11,6 @@
  */
 #include "loop/loop.h"
 
-#include <math.h>
 #include <string.h>
 
 #define MAX_LANES 64

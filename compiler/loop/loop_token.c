@@ -24,8 +24,7 @@ bool parser_init(Parser *p, Cx *cx, const char *file, const char *text)
     if (length > TEXT_MAX_BYTES) {
         diag_error(cx->diags, (Place){.file = arena_strdup(cx->perm, file)}, "E0508",
                    "this text is longer than 4 MiB");
-        diag_help(cx->diags, "split the module into smaller ones");
-        return false;
+        return diag_help(cx->diags, "split the module into smaller ones");
     }
     /* messages outlive the caller's text */
     const char *kept = arena_strndup(cx->perm, text, length);

@@ -93,8 +93,7 @@ static bool check_size(Cx *cx, const Tensor *t, const Buffer *b)
         if (!checked_mul(count, d->extent + d->lo + d->hi, &count) ||
             count > MAX_BUFFER_ELEMENTS) {
             diag_error(cx->diags, t->place, "E0703", "'%s' has more than 2^40 elements", t->name);
-            diag_help(cx->diags, "use a smaller batch or smaller pads in its layout label");
-            return false;
+            return diag_help(cx->diags, "use a smaller batch or smaller pads in its layout label");
         }
     }
     return true;
@@ -110,16 +109,14 @@ bool layout_parse(Cx *cx, const Tensor *t, int64_t batch, Buffer *out)
         if (!read_label(t->layout, &label)) {
             diag_error(cx->diags, t->place, "E0701", "layout '%s' of '%s' is not understood",
                        t->layout, t->name);
-            diag_help(cx->diags, "write 'plain' or 'c16', then nothing or 'pad 1,1,1,1' "
-                                 "(top, left, bottom, right)");
-            return false;
+            return diag_help(cx->diags, "write 'plain' or 'c16', then nothing or 'pad 1,1,1,1' "
+                                        "(top, left, bottom, right)");
         }
         if (out->rank != 4) {
             diag_error(cx->diags, t->place, "E0702",
                        "layout '%s' needs the axes N, C, H, W but '%s' has rank %d", t->layout,
                        t->name, out->rank);
-            diag_help(cx->diags, "remove the layout label");
-            return false;
+            return diag_help(cx->diags, "remove the layout label");
         }
         apply_label(&label, out);
     }

@@ -100,12 +100,10 @@ static void buffer_of_inner(GroupCx *gc, const Tensor *t)
         map_put(gc->buffers, t->name, buffer_add(gc, BUF_SCRATCH, "acc", &shape, NULL));
 }
 
-/* The label says how weights are stored; the reference, in double, has them as they are. */
+/* The label says how weights are stored. */
 static ScalarType param_type(const GroupCx *gc, const Node *n, const Param *p)
 {
-    ScalarType type = gc->lower->options->type;
-    bool narrow = n->store && str_eq(p->role, "weight") && type == TYPE_F32;
-    return narrow ? TYPE_BF16 : type;
+    return n->store && str_eq(p->role, "weight") ? TYPE_BF16 : gc->lower->options->type;
 }
 
 static Buffer *buffer_of_param(GroupCx *gc, const Node *n, const Param *p)
@@ -150,15 +148,14 @@ static bool wrong_label(GroupCx *gc, const Node *n, const char *code, const char
                         const char *help)
 {
     diag_error(gc->lower->cx->diags, n->place, code, "%s", text);
-    diag_help(gc->lower->cx->diags, "%s", help);
-    return false;
+    return diag_help(gc->lower->cx->diags, "%s", help);
 }
 
 /* A label `store` must have a use: weights that the nests read as they are in the file. */
 static bool check_store(GroupCx *gc, const NestCx *nx, const Node *n)
 {
     Arena *a = gc->lower->cx->temp;
-    if (!n->store || nx->type != TYPE_F32)
+    if (!n->store)
         return true;
     if (!str_eq(n->store, "bf16"))
         return wrong_label(gc, n, "E0709",

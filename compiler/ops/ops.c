@@ -276,7 +276,9 @@ const Expr *nest_const(const NestCx *nx, double v)
 
 const Expr *nest_load(const NestCx *nx, Buffer *b, const Index *at)
 {
-    return expr_load(nx->arena, b, at, b->rank, 1);
+    const Expr *e = expr_load(nx->arena, b, at, b->rank, 1);
+    return b->type == TYPE_BF16 && nx->type != e->type.scalar ? expr_cast(nx->arena, nx->type, e)
+                                                              : e;
 }
 
 Made *nest_made(NestCx *nx, const char *name, int rank, const int64_t *extent, int n_params,

@@ -151,6 +151,8 @@ typedef struct WinogradForm {
 } WinogradForm;
 bool winograd_form(const Node *n, const char *algo, WinogradForm *f);     /* false: it has none */
 void winograd_nest(NestCx *nx, const WinogradForm *f);
+/* By how much the transforms may enlarge an error of rounding, of data of one magnitude. */
+double winograd_growth(const WinogradForm *f);
 /* What must be readable around the input, where it is zero: top, left, bottom, right. */
 void conv_halo(const Node *n, int64_t pad[4]);
 bool conv_is_depthwise(const Node *n);

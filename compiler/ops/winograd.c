@@ -23,6 +23,7 @@
  */
 #include "ops/ops.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_ALPHA 8
@@ -76,6 +77,32 @@ static void tables_make(int m, int r, Tables *t)
     product_of_roots(n, -1, t->b[n]);
     t->a[m - 1][n] = 1;
     t->g[n][r - 1] = t->divisor[n] = 1;
+}
+
+static double sum_of_sizes(const double *v, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += fabs(v[i]);
+    return sum;
+}
+
+/* What element i sums up, with all signs made positive, over what the definition does: in each
+ * direction the sum over p of |a[i,p]| sum|g[p,]| sum|b[p,]|, over r, for the worst i. A bound on
+ * the error is a small multiple of it in units of rounding (after Barabasz and others). */
+double winograd_growth(const WinogradForm *f)
+{
+    Tables t;
+    double worst = 0;
+    tables_make((int)f->m, (int)f->r, &t);
+    for (int64_t i = 0; i < f->m; i++) {
+        double sum = 0;
+        for (int64_t p = 0; p < f->m + f->r - 1; p++)
+            sum += fabs(t.a[i][p] / t.divisor[p]) * sum_of_sizes(t.g[p], f->r) *
+                   sum_of_sizes(t.b[p], f->m + f->r - 1);
+        worst = fmax(worst, sum / (double)f->r);
+    }
+    return worst * worst;
 }
 
 static bool word_read(const char **text, const char *word)

@@ -394,8 +394,8 @@ static bool read_frame(NestReader *r, const Stmt *s, Frame *outer)
     diag_error(r->cx->diags, NO_PLACE, "E0941",
                "kernel '%s' is not a list of perfect loop nests, so no schedule can act on it",
                r->kernel->name);
-    diag_help(r->cx->diags, "schedules apply to naive nests: run 'tile' before other loop passes");
-    return false;
+    return diag_help(r->cx->diags, "schedules apply to naive nests: run 'tile' before other loop "
+                     "passes");
 }
 
 static bool read_body(NestReader *r, Body body, Frame *frame)

@@ -77,8 +77,8 @@ static bool fail(const FileReader *r, size_t at, const char *what)
     Diags *d = r->s->cx->diags;
     Place place = {r->s->file, r->line, (int)(at - r->line_start) + 1, 0};
     diag_error(d, place, "E0957", "%s", what);
-    diag_help(d, "an entry is 'KERNEL @ ISA: VERBS', further lines of it begin with a space");
-    return false;
+    return diag_help(d, "an entry is 'KERNEL @ ISA: VERBS', further lines of it begin with a "
+                     "space");
 }
 
 static bool check_row(const FileReader *r, const Entry *e)
@@ -92,8 +92,7 @@ static bool check_row(const FileReader *r, const Entry *e)
     Diags *d = r->s->cx->diags;
     const char *near = str_nearest(r->s->cx->temp, e->row, names, n);
     diag_error(d, e->place, "E0957", "unknown instruction set '%s'", e->row);
-    diag_help(d, "did you mean '%s'?", near ? near : row_at(0)->name);
-    return false;
+    return diag_help(d, "did you mean '%s'?", near ? near : row_at(0)->name);
 }
 
 static Entry *find_entry(const Schedules *s, const char *key, const char *row)
@@ -114,8 +113,7 @@ static bool add_entry(FileReader *r, Entry *e)
         diag_error(s->cx->diags, e->place, "E0957", "a second entry for '%s' @ %s", e->key,
                    e->row);
         diag_note(s->cx->diags, twin->place, "the first one");
-        diag_help(s->cx->diags, "take one of them out");
-        return false;
+        return diag_help(s->cx->diags, "take one of them out");
     }
     if (str_eq(e->text, "auto"))
         e->text = NULL;

@@ -11,7 +11,6 @@
 #include "sched/sched.h"
 
 #include <ctype.h>
-#include <string.h>
 
 typedef struct Reader {
     VerbCx *v;
@@ -34,9 +33,8 @@ static bool fail(Reader *r, const char *what)
 {
     set_place(r, r->at);
     const char *at = *r->at ? arena_printf(r->v->cx->temp, "at '%.24s'", r->at) : "at its end";
-    diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s %s", r->kernel->name,
-               what, at);
-    return false;
+    return diag_error(r->v->cx->diags, r->v->place, "E0952", "schedule of '%s': %s %s",
+                      r->kernel->name, what, at);
 }
 
 /* The last word is not what it should be. */

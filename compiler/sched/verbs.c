@@ -14,8 +14,7 @@ bool refuse(VerbCx *v, const char *format, ...)
     va_start(args, format);
     const char *text = arena_vprintf(v->cx->temp, format, args);
     va_end(args);
-    diag_error(v->cx->diags, v->place, "E0951", "illegal schedule: %s", text);
-    return false;
+    return diag_error(v->cx->diags, v->place, "E0951", "illegal schedule: %s", text);
 }
 
 static int find_loop(VerbCx *v, const Nest *nest, const char *name)

@@ -87,6 +87,24 @@ cut -d' ' -f1-3 "$folder/out" >"$folder/top"
 status 0 "" run $model -w "$w" -i image=$photo --top 3 --isa=scalar --backend=interp
 # The interpreter rounds a multiply-add once, the scalar row twice: same classes, other last digits.
 holds [ "$(cut -d' ' -f1-3 "$folder/out")" = "$(cat "$folder/top")" ]
+# NaN counts as the largest, of equal elements the first comes first
+cat >"$folder/same.yaml" <<'END'
+net2c: 1
+name: same
+inputs: {x: {shape: [N, 6]}}
+network: [relu]
+END
+python3 - "$folder" <<'END'
+import math, struct, sys
+header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 6)}".ljust(117) + "\n"
+values = (1, 3, math.nan, 3, 2, math.nan, math.inf, 0, 1, 1, 0, 1)
+with open(sys.argv[1] + "/six.npy", "wb") as f:
+    f.write(b"\x93NUMPY\1\0" + struct.pack("<H118s12f", 118, header.encode(), *values))
+END
+status 0 "" weights init "$folder/same.yaml" -o "$folder/same.safetensors"
+status 0 "" run "$folder/same.yaml" -w "$folder/same.safetensors" -i "$folder/six.npy" --top 5 --isa=scalar
+cut -d' ' -f2-4 "$folder/out" | tr '\n' ';' >"$folder/top"
+holds [ "$(cat "$folder/top")" = "0 2 nan;0 5 nan;0 1 3;0 3 3;0 4 2;1 0 inf;1 2 1;1 3 1;1 5 1;1 1 0;" ]
 status 1 "has shape \[1, 10\]" run $model -w "$w" -i "$folder/y.npy" --top 1
 cp "$folder/y.npy" "$folder/long.npy"
 printf x >>"$folder/long.npy"
@@ -100,6 +118,11 @@ status 1 "not a sound JPEG" run $model -w "$w" -i "$folder/table.jpg" --top 1
 
 # ---- verify, bench, info, opt
 status 0 "" verify $model -w "$w" --isa=scalar; prints "^conv1+relu1 .* ok$"
+prints "^0 of [0-9]* differ by more than is allowed$"
+tiny=examples/tiny.yaml
+status 0 "" weights init $tiny --seed 1 -o "$folder/tiny.safetensors"
+status 0 "" verify $tiny -w "$folder/tiny.safetensors" --isa=scalar --precision=bf16w
+prints "^conv1+.* 1.00e-06 .* ok$"; prints "^fc2.* 4.00e-03 .* ok$"
 status 3 "" verify $model -w "$w" --isa=scalar --tolerance=1e-12; prints "FAIL"
 status 0 "" verify $model -w "$w" --isa=scalar --json; json layers samples
 # cancellation is no error: differences are judged by the size of what they take from each other
@@ -128,12 +151,19 @@ status 0 "no regression: -" $bench_small --baseline="$folder/baseline3600000.jso
 status 1 "is no result of bench for" $bench_small --baseline=$model
 sed 's/"network": "/&another_/' "$folder/baseline3600000.json" >"$folder/another.json"
 status 1 "net2c bench --json prints one" $bench_small --baseline="$folder/another.json"
+# nor is one that was measured otherwise, or that does not say how
+for change in 's/"isa": "scalar"/"isa": "avx2"/' \
+    's/"precision": "f32"/"precision": "bf16w"/' 's/"threads": 1/"threads": 2/' \
+    's/"batch": 1/"batch": 8/' 's/"batch": 1,//'; do
+    sed "$change" "$folder/baseline3600000.json" >"$folder/another.json"
+    what=$(echo "$change" | cut -d'"' -f2)
+    status 1 "is no baseline of this: $what is " $bench_small --baseline="$folder/another.json"
+done
+status 1 "batch is 1 there, 2 here" $bench_small --batch=2 --baseline="$folder/baseline3600000.json"
 status 1 "cannot open" $bench_small --baseline="$folder/nowhere.json"
 status 2 "needs a percentage" $bench_small --baseline="$folder/another.json" --max-regress=much
 # ablation: what shares memory with the pass takes more without it; no pass finds dropout there
-tiny=examples/tiny.yaml
 status 2 "neither" $bench_small --ablate --layers
-status 0 "" weights init $tiny --seed 1 -o "$folder/tiny.safetensors"
 ablate="bench $tiny -w $folder/tiny.safetensors --isa=scalar --runs=3 --ablate"
 status 0 "" $ablate --disable-pass=use-winograd,tile,loop-cse,hoist
 prints "^without .*arena bytes"; prints "^fold-dropout  *same code$"

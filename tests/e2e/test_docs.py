@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """test_docs: every ```sh block of README.md and docs/*.md runs as written, from a root like the
 repository's, and ends with status 0. Blocks of one file run in order and share what they make. What
-docs/tour.md quotes stands in the model, in the generated code or in what opt prints after a pass. The
-```console blocks of the other pages print what they say (see test_adding_a_pass.py).
+docs/tour.md quotes stands in the model, in the generated code or in what opt prints after a pass, and
+it names every source file of the compiler, those of passes by the pass. The ```console blocks of the
+other pages print what they say (see test_adding_a_pass.py).
 
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
 """
@@ -68,6 +69,17 @@ def quoted_wrong(path):
                 yield line
 
 
+def unnamed(path):
+    """Source files that a page leaves out, and those of its list that are not there."""
+    text = path.read_text(encoding="utf-8")
+    files = {p.name: p for p in (ROOT / "compiler").rglob("*.c")}
+    for name, file in files.items():
+        word = file.stem.replace("_", "-") if "passes" in file.parts[:-2] else name
+        if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text):
+            yield name
+    yield from set(re.findall(r"`(\w+\.c)`", text.partition("## Folders")[2])) - set(files)
+
+
 def main():
     failed = ran = 0
     scratch_root()
@@ -90,6 +102,9 @@ def main():
     for line in quoted_wrong(ROOT / "docs" / "tour.md"):
         failed += 1
         print(f"tour.md: what it quotes is nowhere:\n{line}")
+    for name in unnamed(ROOT / "docs" / "tour.md"):
+        failed += 1
+        print(f"tour.md: {name} is not named, or not there")
     print(f"{ran - failed} passed, {failed} failed")
     return 1 if failed or not ran else 0
 

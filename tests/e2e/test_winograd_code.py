@@ -5,7 +5,8 @@
    multiples of what the transform divides by and sparse whole numbers: 0 different bits against
    the direct sum.
 2. Real data: the difference to the sum in double, over the sum of magnitudes. Near padding that
-   sum has few terms, yet the element shares the rounding errors of its tile.
+   sum has few terms, yet the element shares the rounding errors of its tile. `verify` allows what
+   follows from the size of the transform, worked out here once more in fractions.
 3. NaN and infinity change nothing outside of their tile.
 
 Standard library only. Environment: NET2C, NET2C_TEST_DIR.
@@ -84,9 +85,35 @@ def cases():
     return every
 
 
+def product_of_roots(roots):
+    """Coefficients of (x - root)(x - root)..., the constant first."""
+    poly = [Fraction(1)]
+    for root in roots:
+        poly = [a - root * b for a, b in zip([Fraction(0)] + poly, poly + [Fraction(0)])]
+    return poly
+
+
+def growth(m, r):
+    """What an element of F(m, r) sums up, all signs positive, over what the definition does."""
+    points, worst = POINTS[:m + r - 2], 0
+    rows = []                                 # of A, largest first power; product of those of B and G
+    for p in points:
+        b = product_of_roots([q for q in points if q != p])
+        divisor = math.prod(p - q for q in points if q != p)
+        rows.append((p, sum(map(abs, b)) * sum(abs(p)**k for k in range(r)) / abs(divisor)))
+    last = sum(map(abs, product_of_roots(points)))        # of the point at infinity
+    for i in range(m):
+        each = [abs(p)**i * size for p, size in rows] + [last if i == m - 1 else 0]
+        worst = max(worst, sum(each) / r)
+    return float(worst) ** 2
+
+
 def real_cases():
     every = [Case(32, 9, 10, 16, r, f"winograd {m}") for r in (2, 3, 4, 5) for m in (2, 3, 4)]
     every += [Case(16, 9, 10, 16, r, "winograd 4", pad=(r // 2,) * 4) for r in (2, 3, 5)]
+    for m, r in ((5, 2), (6, 2), (7, 2), (5, 3), (6, 3), (5, 4)):
+        every += [Case(32, 9, 10, 16, r, f"winograd {m}"),
+                  Case(16, 9, 10, 16, r, f"winograd {m}", pad=(r // 2,) * 4)]
     return every + [Case(4, 25, 27, 16, 11, "winograd 4", stride=4)]
 
 
@@ -238,8 +265,28 @@ def check_real(every, want, results, title):
     for k, (y, size), got in zip(every, want, results):
         error = max(abs(g - v) / s for g, v, s in zip(got, y, size))
         worst[f"F({k.m},{k.r})" + (" padded" if any(k.pad) else "")] = error
-        wrong += not error <= (5e-6 if any(k.pad) else 2.5e-6 if k.r >= 5 else 1.5e-6)
+        wrong += not error <= (growth(k.m, k.r) * 2**-24 if k.m > 4 else 5e-6 if any(k.pad)
+                               else 2.5e-6 if k.r >= 5 else 1.5e-6)
     print(f"{title}: backward error " + ", ".join(f"{f} {e:.1e}" for f, e in worst.items()))
+    return wrong
+
+
+def check_verify(every):
+    """It accepts them all, by the bound that follows from each one's transform."""
+    done = subprocess.run([NET2C, "verify", "-q", "--json", "--cflags=-O1", FOLDER / "real.yaml", "-w",
+                           FOLDER / "real.safetensors"], capture_output=True, text=True)
+    layers = {layer["name"]: layer for layer in json.loads(done.stdout or '{"layers": []}')["layers"]
+              if layer["kernel"] != "(output)"}
+    wrong = int(done.returncode != 0 or len(layers) < len(every))
+    for i, k in enumerate(every) if layers else []:
+        due = max(5e-6, growth(k.m, k.r) * 2**-24)
+        layer = layers.get(f"c{i}.blocked") or layers[f"c{i}"]
+        allowed = layer["allowed"]
+        if abs(allowed / due - 1) > 0.01:
+            print(f"verify: F({k.m},{k.r}): {allowed} is allowed, not {due:.2e}")
+            wrong += 1
+    if wrong:
+        print(f"verify: status {done.returncode} {done.stderr}")
     return wrong
 
 
@@ -283,6 +330,7 @@ def main():
         failed += check_real(real, real_want, results, title)
         if options.startswith("--isa=avx512 ") or options.startswith("--isa=scalar "):
             failed += check_special(real, real_inputs, results, options, "real")
+    failed += check_verify(real)
     print(f"test_winograd: {len(every)} shapes, {len(real)} more on real data, {failed} failed")
     return failed > 0
 

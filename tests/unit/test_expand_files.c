@@ -241,7 +241,7 @@ static void hide_paths(Graph *g)
 static void check_same(Cx *cx, ModelDefines defines, const char *flat)
 {
     Graph *a = model_load_with(cx, NET2C_SOURCE_DIR "/models/alexnet.yaml", defines);
-    Graph *b = model_load(cx, flat);
+    Graph *b = model_load_with(cx, flat, (ModelDefines){0});
     if (!a || !b)
         fail_msg("%s", messages(cx));
     hide_paths(a);

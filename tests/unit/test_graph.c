@@ -91,7 +91,7 @@ static void test_names(void **state)
         assert_false(name_is_legal(bad[i]));
 }
 
-static void test_find_and_consumers(void **state)
+static void test_find(void **state)
 {
     Fixture *f = *state;
     Graph *g = f->g;
@@ -99,13 +99,6 @@ static void test_find_and_consumers(void **state)
     assert_ptr_equal(a->producer, g->nodes[0]);
     assert_ptr_equal(graph_find_tensor(g, "x"), g->inputs[0]);
     assert_null(graph_find_tensor(g, "y"));
-    Node *use[2] = {NULL, NULL};
-    assert_int_equal(graph_consumers(g, a, use, 2), 2);
-    assert_ptr_equal(use[0], g->nodes[1]);
-    assert_ptr_equal(use[1], g->nodes[2]);
-    use[1] = NULL;
-    assert_int_equal(graph_consumers(g, a, use, 1), 2);
-    assert_null(use[1]);
     assert_true(graph_is_output(g, graph_find_tensor(g, "c")));
     assert_false(graph_is_output(g, a));
 }
@@ -249,7 +242,7 @@ static void test_verify_params(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_shapes), TEST(test_names), TEST(test_find_and_consumers),
+        TEST(test_shapes), TEST(test_names), TEST(test_find),
         TEST(test_insert_and_remove), TEST(test_replace_output), TEST(test_fresh_name),
         TEST(test_hash_sees_everything), TEST(test_verify_names), TEST(test_verify_order),
         TEST(test_verify_producer), TEST(test_verify_arity), TEST(test_verify_shape),

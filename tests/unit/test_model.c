@@ -62,7 +62,7 @@ static void check_round_trip(Cx *cx, const Graph *g)
 /* ---- the shipped models ------------------------------------------------------------------- */
 static void check_model(Cx *cx, const char *file, int64_t params, int64_t macs)
 {
-    Graph *g = model_load(cx, file);
+    Graph *g = model_load_with(cx, file, (ModelDefines){0});
     if (!g)
         fail_msg("%s", diags_render(cx->diags, cx->perm, 0, false));
     assert_true(graph_verify(cx, g));
@@ -425,7 +425,7 @@ static void test_hints(void **state)
 static void test_missing_file(void **state)
 {
     Cx *cx = *state;
-    assert_null(model_load(cx, "/nonexistent/model.yaml"));
+    assert_null(model_load_with(cx, "/nonexistent/model.yaml", (ModelDefines){0}));
     assert_int_equal(diags_error_count(cx->diags), 1);
 }
 

@@ -4,7 +4,8 @@
  *
  * needs:  to know the weights: every one must be finite, as 0 * infinity is no zero.
  * keeps:  every bit (what is left out adds a zero), except that a sum which underflows to -0 may
- *         keep its sign; an algo label that is already there, which is refused if it is wrong.
+ *         keep its sign; an algo label that is already there: whether its weights are finite
+ *         is checked where they are read, in driver/pipeline.c.
  * breaks: nothing.
  *
  * Weights that the second-level cache does not nearly hold come from memory, whose speed is that of
@@ -56,25 +57,10 @@ static bool skips(const PassCx *pc, const Node *n)
     return !hindrance;
 }
 
-/* A label written by hand is a promise, which is checked where the weights are known. */
-static bool may_skip(const PassCx *pc, const Node *n)
-{
-    if (!str_eq(n->algo, "skip-zeros") || n->op->nest_by != linear_nest_by || !pc->finite ||
-        pc->finite(pc->weights, n->param[0].key))
-        return true;
-    diag_error(pc->cx->diags, n->place, "E0213",
-               "'%s' cannot skip zeros: a weight of '%s' is infinite, NaN or near the largest "
-               "float", n->out->name, n->param[0].key);
-    diag_help(pc->cx->diags, "remove the label 'algo: skip-zeros': 0 * infinity is no zero");
-    return false;
-}
-
 PassResult skip_zeros(PassCx *pc, Graph *g)
 {
     PassResult result = PASS_UNCHANGED;
     for (int i = 0; i < g->n_nodes; i++) {
-        if (!may_skip(pc, g->nodes[i]))
-            return PASS_FAILED;
         if (!skips(pc, g->nodes[i]))
             continue;
         g->nodes[i]->algo = "skip-zeros";
