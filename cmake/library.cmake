@@ -20,7 +20,8 @@ target_link_options(net2c_library PRIVATE LINKER:--exclude-libs,ALL)
 # One object of all that is needed, so that its inner names can be made local.
 set(NET2C_STATIC ${PROJECT_BINARY_DIR}/libnet2c.a)
 add_custom_command(OUTPUT ${NET2C_STATIC} DEPENDS net2c_core
-    COMMAND ${CMAKE_LINKER} -r -u net2c_compile -o libnet2c.o $<TARGET_FILE:net2c_core>
+    COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -Wl,-u,net2c_compile -o libnet2c.o
+        $<TARGET_FILE:net2c_core>
     COMMAND ${CMAKE_OBJCOPY} -w --keep-global-symbol=net2c_* libnet2c.o
     COMMAND ${CMAKE_COMMAND} -E rm -f ${NET2C_STATIC}
     COMMAND ${CMAKE_AR} rcs ${NET2C_STATIC} libnet2c.o
