@@ -182,22 +182,23 @@ def publish(path, mark, text):
 
 
 def peers_summary(result):
-    """One line a case: ours, ONNX Runtime, the best rival."""
-    lines = [f"{result['machine']}; {result['date']}; {result['versions']}. All numbers, and how "
-             "they are made: [bench/README.md](bench/README.md).", "",
-             "| network, batch, threads | program | min ms | ONNX Runtime | ratio | best f32 rival "
-             "| ratio |", "|---|---|---|---|---|---|---|"]
-    for case in result["cases"]:
-        programs, best = case["programs"], case["best"]
-        ort = programs.get("ONNX Runtime")
-        for name, p in programs.items():
-            if not p["ours"] or not best:
-                continue
-            lines.append(
-                f"| {case['model']}, {case['batch']}, {case['threads']} | {name} | {p['min']:.2f} "
-                f"| {ort['min'] if ort else math.nan:.2f} "
-                f"| {p['ratio']['ort']['minima'] if ort else math.nan:.2f} "
-                f"| {best}: {programs[best]['min']:.2f} | {p['ratio']['best']['minima']:.2f} |")
+    """One row a program, one column a case: the minima in ms. Of our code, gcc's."""
+    cases = result["cases"]
+    names = dict.fromkeys(name for case in cases for name in case["programs"]
+                          if "(clang)" not in name)
+    lines = [f"{result['machine']}; {result['date']}; {result['versions']}. Minimum in ms of "
+             f"{cases[0]['rounds']} alternating rounds (`{result['command']}`); medians, intervals "
+             "and clang's code: [bench/README.md](bench/README.md).", "",
+             "| network, batch, threads | " + " | ".join(
+                 f"{c['model']}, {c['batch']}, {c['threads']}" for c in cases) + " |",
+             "|---" * (len(cases) + 1) + "|"]
+    for name in names:
+        found = [case["programs"].get(name) for case in cases]
+        bold = "**" if any(p and p["ours"] for p in found) else ""
+        lines.append(f"| {bold}{name}{bold} | " + " | ".join(
+            f"{p['min']:.1f}" if p else "" for p in found) + " |")
+    lines.append("| multiply-add loop, GFLOP/s | " + " | ".join(
+        f"{c['fma_gflops']['median']:.0f}" for c in cases) + " |")
     lines += ["", "![milliseconds of every program](docs/figures/peers.svg)", "",
               "![layers under the machine's limits](docs/figures/roofline.svg)", ""]
     return "\n".join(lines)
