@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from checks import check, report
+
 NET2C = os.environ.get("NET2C", "build/net2c")
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", "build/test_interrupt")).resolve()
 TEMP, OUT = FOLDER / "tmp", FOLDER / "out"
@@ -24,15 +26,6 @@ echo $! >{0}/child.new
 mv {0}/child.new {0}/child
 wait
 """
-checks = failures = 0
-
-
-def check(good, what):
-    global checks, failures
-    checks += 1
-    if not good:
-        failures += 1
-        print("FAIL:", what)
 
 
 def wait_for(condition, seconds=60):
@@ -106,8 +99,7 @@ def main():
         end_while_compiling(number)
     ignored_stays_ignored()
     end_while_writing()
-    print(f"interrupt: {checks} checks, {failures} failures")
-    return 1 if failures else 0
+    return report("interrupt")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from checks import check, report
+
 ROOT = Path(__file__).resolve().parents[2]
 NET2C = Path(os.environ.get("NET2C", ROOT / "build" / "net2c")).resolve()
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", ROOT / "build" / "test_library_files")).resolve()
@@ -37,15 +39,6 @@ VARIANTS = [
 NEVER = {"exit", "_exit", "abort", "printf", "fprintf", "puts", "fputs", "putchar", "fwrite", "stdout",
          "stderr", "signal", "sigaction", "setitimer", "alarm", "setenv", "putenv", "chdir", "umask",
          "setlocale", "srand", "rand", "strtok", "system", "popen", "fork", "assert_fail"}
-checks = failures = 0
-
-
-def check(good, what):
-    global checks, failures
-    checks += 1
-    if not good:
-        failures += 1
-        print("FAIL:", what)
 
 
 def run(*args):
@@ -169,8 +162,7 @@ def main():
     broken_weights()
     symbols()
     shutil.rmtree(FOLDER)
-    print(f"library: {checks} checks, {failures} failures")
-    return 1 if failures else 0
+    return report("library")
 
 
 if __name__ == "__main__":

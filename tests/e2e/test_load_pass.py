@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from checks import check, report
+
 NET2C = Path(os.environ.get("NET2C", "build/net2c")).resolve()
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", "build/test_load_pass")).resolve()
 MODEL, WEIGHTS = FOLDER / "net.yaml", FOLDER / "w.safetensors"
@@ -33,15 +35,6 @@ PASS = """#include <net2c/plugin.h>
 static PassResult f(PassCx *pc, %s *ir) { (void)pc; (void)ir; %s }
 const net2c_plugin net2c_plugin_v1 = {%s};
 """
-checks = failures = 0
-
-
-def check(good, what):
-    global checks, failures
-    checks += 1
-    if not good:
-        failures += 1
-        print("FAIL:", what)
 
 
 def build(name, source, *options):
@@ -219,8 +212,7 @@ def main():
     subprocess.run([NET2C, "weights", "init", str(MODEL), "-o", str(WEIGHTS), "-q"], check=True)
     for part in (check_examples, check_place, check_number, check_misuse):
         part()
-    print(f"{checks} checks, {failures} failed")
-    return 1 if failures else 0
+    return report("load-pass")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from checks import check, report
+
 NET2C = os.environ.get("NET2C", "build/net2c")
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", "build/test_pass_command")).resolve()
 MODEL, LARGE, WEIGHTS = FOLDER / "net.yaml", FOLDER / "large.yaml", FOLDER / "w.safetensors"
@@ -28,15 +30,6 @@ network:
   - relu: {name: y}
 """
 DROP = "examples/passes/drop_relu.py"
-checks = failures = 0
-
-
-def check(good, what):
-    global checks, failures
-    checks += 1
-    if not good:
-        failures += 1
-        print("FAIL:", what)
 
 
 def script(name, text):
@@ -276,8 +269,7 @@ def main():
     for part in (check_good, check_place, check_example, check_kernels, check_wrong, check_misuse,
                  check_time, check_interrupt):
         part()
-    print(f"{checks} checks, {failures} failed")
-    return 1 if failures else 0
+    return report("pass-cmd")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from checks import check, report
+
 NET2C = os.environ.get("NET2C", "build/net2c")
 FOLDER = Path(os.environ.get("NET2C_TEST_DIR", "build/test_schedules")).resolve()
 MODEL = """net2c: 1
@@ -40,15 +42,6 @@ fc @ portable:
     split o 8, split o.i 4, pack w [d0/8, d1, d0%8],
 \torder n o.o i o.i.o o.i.i, stage at i, unroll o.i.o, vector o.i.i
 """
-checks = failures = 0
-
-
-def check(good, what):
-    global checks, failures
-    checks += 1
-    if not good:
-        failures += 1
-        print("FAIL:", what)
 
 
 def net2c(*args, status=0):
@@ -316,8 +309,7 @@ def main():
     tuned()
     seeded()
     interrupted()
-    print(f"schedules: {checks} checks, {failures} failures")
-    return 1 if failures else 0
+    return report("schedules")
 
 
 if __name__ == "__main__":
